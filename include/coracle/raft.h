@@ -1,0 +1,291 @@
+/* Raft as a pure state machine: no input or output, no clock, no callbacks, no global state.
+ *
+ * Everything that happens to a server is an event, everything it wants done is an effect:
+ *
+ *     struct coracle_raft *raft;
+ *     coracle_raft_new(&options, &raft);
+ *     for (;;) {
+ *       struct coracle_raft_event event = ...;            // what happened, and when
+ *       struct coracle_raft_effects effects;
+ *       int error = coracle_raft_step(raft, &event, &effects);
+ *       // write effects.persist to disk, later report CORACLE_RAFT_PERSISTED with its sequence;
+ *       // send effects.messages (each once what it rests on is durable);
+ *       // apply the log up to effects.commit_index; call again at effects.wakeup_ms with CORACLE_RAFT_TIMEOUT
+ *     }
+ *
+ * Rules cite the sections of Ongaro's dissertation, "Consensus: Bridging Theory and Practice" (2014).
+ *
+ * Ids are non-zero 64-bit numbers; the core knows no addresses. Times are milliseconds of a clock that never goes
+ * back; its origin does not matter. Two kinds of path carry messages, with no order between them: datagrams (may be
+ * lost, doubled, late) for votes and heartbeats, and one stream per pair (in order while it lasts) for the log.
+ *
+ * Functions that return int give 0 or a negative enum coracle_raft_error. A step that fails has changed nothing.
+ * A struct coracle_raft is used by one thread at a time. */
+#ifndef CORACLE_RAFT_H
+#define CORACLE_RAFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct coracle_raft; /* one server; opaque */
+
+#define CORACLE_RAFT_MUST_CHECK __attribute__((warn_unused_result))
+
+#define CORACLE_RAFT_ERRORS(X)                                                                                       \
+  X(ENOMEM, -1, "out of memory")                                                                                     \
+  X(EINVALID, -2, "invalid argument or event")                                                                       \
+  X(ENOTLEADER, -3, "not the leader")                                                                                \
+  X(EBUSY, -4, "another change is pending, or too much is uncommitted")
+
+enum coracle_raft_error {
+#define X(name, code, text) CORACLE_RAFT_##name = (code),
+  CORACLE_RAFT_ERRORS(X)
+#undef X
+};
+
+/* Static text for a code above; never NULL. */
+const char *coracle_raft_strerror(int code);
+
+/* ---- Entries ---------------------------------------------------------------------------------------------- */
+
+enum coracle_raft_entry_type {
+  CORACLE_RAFT_NOOP = 1,          /* opens a leader's term (section 6.4) */
+  CORACLE_RAFT_CONFIGURATION = 2, /* the members, in force as soon as it is in a log (section 4.1) */
+  CORACLE_RAFT_COMMAND = 3,       /* bytes for the state machine, opaque here */
+};
+
+/* One allocation, shared by counting references; immutable once it has been proposed or received. */
+struct coracle_raft_entry {
+  uint64_t index;      /* position in the log, from 1 */
+  uint64_t term;       /* of the leader that appended it */
+  uint32_t references; /* use the functions below */
+  uint32_t bytes;      /* of data */
+  uint8_t type;        /* enum coracle_raft_entry_type */
+  uint8_t data[];      /* payload */
+};
+
+enum { CORACLE_RAFT_ENTRY_BYTES_MAX = 4 * 1024 * 1024 };
+
+/* A new entry with one reference, owned by the caller, data uninitialised; NULL without memory. bytes at most
+ * CORACLE_RAFT_ENTRY_BYTES_MAX. */
+struct coracle_raft_entry *coracle_raft_entry_new(enum coracle_raft_entry_type type, size_t bytes);
+struct coracle_raft_entry *coracle_raft_entry_ref(struct coracle_raft_entry *);
+void coracle_raft_entry_unref(struct coracle_raft_entry *);
+
+/* ---- Configurations (chapter 4) --------------------------------------------------------------------------- */
+
+enum { CORACLE_RAFT_MEMBERS_MAX = 16, CORACLE_RAFT_MEMBER_DATA_MAX = 400 };
+
+struct coracle_raft_member {
+  uint64_t id;                                /* non-zero, unique in a configuration */
+  bool voter;                                 /* false: a learner; it receives the log and becomes a voter */
+  uint16_t data_bytes;                        /* <= CORACLE_RAFT_MEMBER_DATA_MAX */
+  uint8_t data[CORACLE_RAFT_MEMBER_DATA_MAX]; /* the application's, opaque here (names, addresses) */
+};
+
+struct coracle_raft_configuration {
+  uint32_t members_n; /* <= CORACLE_RAFT_MEMBERS_MAX */
+  struct coracle_raft_member members[CORACLE_RAFT_MEMBERS_MAX];
+};
+
+/* The member with that id, or NULL. Points into the configuration. */
+struct coracle_raft_member *coracle_raft_configuration_find(const struct coracle_raft_configuration *, uint64_t id);
+uint32_t coracle_raft_configuration_voters(const struct coracle_raft_configuration *);
+/* The payload of a CORACLE_RAFT_CONFIGURATION entry to a configuration; EINVALID if it is not one. */
+CORACLE_RAFT_MUST_CHECK int coracle_raft_configuration_decode(const void *data, size_t bytes,
+                                                              struct coracle_raft_configuration *);
+/* A new entry that holds it, owned by the caller; NULL without memory. */
+struct coracle_raft_entry *coracle_raft_configuration_entry(const struct coracle_raft_configuration *);
+
+/* ---- Messages --------------------------------------------------------------------------------------------- */
+
+enum coracle_raft_channel { CORACLE_RAFT_DATAGRAM, CORACLE_RAFT_STREAM };
+
+enum coracle_raft_message_type {
+  CORACLE_RAFT_VOTE_REQUEST = 1, /* DATAGRAM; pre-votes too (section 9.6) */
+  CORACLE_RAFT_VOTE_REPLY = 2,   /* DATAGRAM */
+  CORACLE_RAFT_HEARTBEAT = 3,    /* DATAGRAM */
+  CORACLE_RAFT_HEARTBEAT_REPLY = 4, /* DATAGRAM */
+  CORACLE_RAFT_APPEND = 5,       /* STREAM, leader to follower: AppendEntries (section 3.5) */
+  CORACLE_RAFT_APPEND_REPLY = 6, /* STREAM, follower to leader */
+};
+
+struct coracle_raft_message {
+  uint8_t type;            /* enum coracle_raft_message_type; decides the channel */
+  uint64_t from;           /* sender's id */
+  uint64_t to;             /* receiver's id */
+  uint64_t term;           /* sender's term; of a pre-vote request and its grant, the term that would be started */
+  uint64_t round;          /* fresh for every election and heartbeat; replies echo it, others are dropped */
+  uint64_t after_sequence; /* what must be persisted before this may leave; 0: nothing. Not on the wire */
+  union {
+    struct {
+      bool pre;            /* a pre-vote: changes nobody's term (section 9.6) */
+      uint64_t last_index; /* of the candidate's log */
+      uint64_t last_term;
+    } vote_request;
+    struct {
+      bool pre;
+      bool granted;
+    } vote_reply;
+    struct {
+      uint64_t commit;        /* min(match of this peer, commit): safe to commit there */
+      uint64_t leader_commit; /* the leader's own, to judge staleness only */
+    } heartbeat;
+    struct {
+      uint64_t previous_index;
+      uint64_t previous_term;
+      uint64_t commit;                     /* the leader's */
+      struct coracle_raft_entry **entries; /* consecutive from previous_index + 1 */
+      size_t entries_n;
+    } append;
+    struct {
+      bool success;
+      uint64_t match;          /* success: the last index known equal to the leader's log */
+      uint64_t previous_index; /* refusal: the request's, to tell which it answers */
+      uint64_t conflict_index; /* refusal: where the leader should try next (section 3.5) */
+      uint64_t conflict_term;  /* refusal: term of the conflicting entry; 0: the log is too short */
+    } append_reply;
+  };
+};
+
+/* ---- Events ----------------------------------------------------------------------------------------------- */
+
+enum coracle_raft_event_type {
+  CORACLE_RAFT_START = 1,   /* once, first */
+  CORACLE_RAFT_TIMEOUT,     /* the time of effects.wakeup_ms has come (early or late is harmless) */
+  CORACLE_RAFT_RECEIVE,     /* a message arrived; hostile or stale ones are dropped and counted */
+  CORACLE_RAFT_PROPOSE,     /* leader: append commands */
+  CORACLE_RAFT_PERSISTED,   /* everything up to a persist sequence is durable */
+  CORACLE_RAFT_CONF_CHANGE, /* leader: append a configuration */
+  CORACLE_RAFT_LINK_UP,     /* a stream to or from a peer was opened */
+  CORACLE_RAFT_LINK_DOWN,   /* it ended */
+  CORACLE_RAFT_CAMPAIGN,    /* this server may ask for votes now, if it hears no leader */
+};
+
+struct coracle_raft_event {
+  enum coracle_raft_event_type type;
+  uint64_t now_ms; /* when it happened; never less than before */
+  union {
+    /* START: the configuration to found a cluster with, whose only voter is this server: it leads term 1 at once.
+     * NULL: an empty log that waits for a leader. Copied. */
+    const struct coracle_raft_configuration *founding;
+    /* RECEIVE: the caller's; the core takes references of its own to entries it keeps. */
+    const struct coracle_raft_message *message;
+    /* PROPOSE: on success the core takes over the caller's references and sets term and index; the first index is
+     * effects.persist.entries[0]->index. EBUSY beyond options.uncommitted_bytes_max. Unchanged on error. */
+    struct {
+      struct coracle_raft_entry **entries;
+      size_t entries_n;
+    } propose;
+    uint64_t persisted; /* PERSISTED: a sequence; completes all up to it */
+    /* CONF_CHANGE: copied. It may differ from the latest configuration in one voter (section 4.1), in any number of
+     * learners and in members' data. Learners become voters by themselves (see coracle_raft_member), so a change
+     * adds learners and removes members. EBUSY while a configuration is uncommitted or the leader has committed
+     * nothing in its own term (Ongaro's 2015 correction). EINVALID for anything else, or without this leader. */
+    const struct coracle_raft_configuration *configuration;
+    uint64_t peer; /* LINK_UP, LINK_DOWN: its id */
+  };
+};
+
+/* ---- Effects ---------------------------------------------------------------------------------------------- */
+
+/* Arrays belong to the core and live until the next step. */
+struct coracle_raft_effects {
+  struct {
+    uint64_t sequence;                         /* 0: nothing to persist; else greater than any before */
+    bool vote_changed;                         /* term and voted_for below are to be persisted */
+    uint64_t term;
+    uint64_t voted_for;                        /* 0: none in this term */
+    uint64_t truncate_from;                    /* discard entries from this index on first; 0: none */
+    struct coracle_raft_entry *const *entries; /* then append these. Borrowed: take a reference to keep one */
+    size_t entries_n;
+  } persist;
+  const struct coracle_raft_message *messages;
+  size_t messages_n;
+  uint64_t commit_index; /* entries up to here may be applied */
+  uint64_t wakeup_ms;    /* when to send TIMEOUT */
+  bool role_changed;     /* role, term or leader differ from before the step: ask coracle_raft_status() */
+};
+
+/* ---- The server ------------------------------------------------------------------------------------------- */
+
+enum coracle_raft_role {
+  CORACLE_RAFT_FOLLOWER,
+  CORACLE_RAFT_PRE_CANDIDATE, /* asking whether an election could be won (section 9.6) */
+  CORACLE_RAFT_CANDIDATE,
+  CORACLE_RAFT_LEADER,
+};
+
+struct coracle_raft_options {
+  uint64_t id;                    /* this server; non-zero */
+  uint64_t seed;                  /* of the random election time-outs */
+  uint32_t heartbeat_ms;          /* > 0 */
+  uint32_t election_timeout_ms;   /* > heartbeat_ms; each wait is drawn from this to twice this */
+  uint32_t append_bytes_max;      /* payload of one APPEND (at least one entry goes); 0: 1 MiB */
+  uint32_t inflight_bytes_max;    /* sent to one peer and not acknowledged; 0: 8 MiB */
+  uint32_t uncommitted_bytes_max; /* proposed and not committed; 0: 64 MiB */
+};
+
+/* A new server, to be released with coracle_raft_free(); its first event is START. EINVALID, ENOMEM. */
+CORACLE_RAFT_MUST_CHECK int coracle_raft_new(const struct coracle_raft_options *, struct coracle_raft **);
+void coracle_raft_free(struct coracle_raft *); /* NULL is fine */
+
+/* The one function. On success *effects describes what to do now; on error nothing has changed. */
+CORACLE_RAFT_MUST_CHECK int coracle_raft_step(struct coracle_raft *, const struct coracle_raft_event *,
+                                              struct coracle_raft_effects *effects);
+
+/* The entry at that index, or NULL if the log has none there. Borrowed until the next step. */
+struct coracle_raft_entry *coracle_raft_entry_at(const struct coracle_raft *, uint64_t index);
+
+/* What a server knows of a member of its latest configuration. */
+struct coracle_raft_peer_status {
+  uint64_t id;
+  bool voter;
+  bool link;                /* a stream is open (this server itself: true) */
+  uint64_t match;           /* leader only: known to be in its log; else 0 */
+  uint64_t last_contact_ms; /* when a valid message last came; 0: never */
+};
+
+struct coracle_raft_counters { /* since START; what was dropped, by reason */
+  uint64_t dropped_invalid;  /* impossible fields: a commit beyond the log, entries out of order, ... */
+  uint64_t dropped_stale;    /* an old term or round */
+  uint64_t dropped_stranger; /* not from a member, not for this server */
+  uint64_t elections;        /* campaigns begun, pre-votes included */
+};
+
+struct coracle_raft_status {
+  enum coracle_raft_role role;
+  bool voter;                /* in the latest configuration */
+  uint64_t term;
+  uint64_t voted_for;        /* 0: nobody */
+  uint64_t leader;           /* 0: unknown */
+  bool hears_leader;         /* it leads itself, or was heard within an election timeout and since its stream ended */
+  uint64_t leader_since_ms;  /* leader only */
+  uint64_t first_index;      /* of the log; last_index + 1 when empty */
+  uint64_t last_index;
+  uint64_t commit_index;
+  uint64_t leader_commit;    /* the leader's, as last heard */
+  uint64_t configuration_index; /* of the latest configuration entry; 0: none */
+  bool configuration_committed;
+  bool committed_own_term;   /* leader only: an entry of its own term is committed */
+  uint64_t blocked_by;       /* leader only: the voter out of contact that keeps a learner from promotion; 0: none */
+  struct coracle_raft_counters counters;
+  size_t peers_n;
+  struct coracle_raft_peer_status peers[CORACLE_RAFT_MEMBERS_MAX];
+};
+
+void coracle_raft_status(const struct coracle_raft *, uint64_t now_ms, struct coracle_raft_status *);
+/* The latest configuration in the log, committed or not; members_n is 0 when there is none. Borrowed until the next
+ * step. */
+const struct coracle_raft_configuration *coracle_raft_latest_configuration(const struct coracle_raft *);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

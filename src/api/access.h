@@ -1,0 +1,17 @@
+/* Who answers: whether this node, in its role, may serve a read or take a write, and where it goes if not. */
+#ifndef CORACLE_API_ACCESS_H
+#define CORACLE_API_ACCESS_H
+
+#include "api/exchange.h"
+
+/* False: answered with why not, and Retry-After. */
+bool access_read(struct exchange *);
+
+/* True: this node leads and takes writes. False: *action says what became of the request (answered, or to be
+ * forwarded). */
+bool access_write(struct exchange *, enum api_action *action);
+
+/* For a write that found no leader here after all. */
+void access_refuse_leaderless(const struct answer *);
+
+#endif

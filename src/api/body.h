@@ -1,0 +1,31 @@
+/* A document as a client sends it: checked, and otherwise left as it is.
+ *
+ * It is parsed once to see that it is a JSON object this store takes, and to find its id. What is stored are
+ * the client's own bytes, without white space around the object, and with "id" put in front where it is
+ * missing. */
+#ifndef CORACLE_API_BODY_H
+#define CORACLE_API_BODY_H
+
+#include "api/exchange.h"
+
+enum {
+  DOCUMENT_DEPTH_MAX = 64,  /* the object itself is the first level */
+  DOCUMENT_KEYS_MAX = 4096, /* members of any one object: bounds what colliding keys can cost to parse */
+};
+
+enum body_id { BODY_ID_ABSENT, BODY_ID_STRING, BODY_ID_OTHER };
+
+struct body {
+  struct slice object;  /* not owned: within the request's body */
+  enum body_id id_kind; /* of the member "id" */
+  struct bytes id;      /* decoded, of a BODY_ID_STRING; owned */
+};
+
+/* Checks the content type and the bytes. False: answered with what is wrong, and nothing to close. */
+bool body_read(struct exchange *, struct body *);
+void body_close(struct body *);
+
+/* The document's bytes: the object itself, or (in `storage`) with that id in front if it has none. */
+struct slice body_document(const struct body *, struct slice id, struct bytes *storage);
+
+#endif

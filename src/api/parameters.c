@@ -1,0 +1,56 @@
+#include "api/parameters.h"
+
+static bool read_consistency(struct exchange *x, struct slice value) {
+  x->stale = slice_is(value, "stale");
+  if (x->stale || slice_is(value, "linearizable")) return true;
+  answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
+                 "consistency is \"%.*s\"; it can be linearizable (the default) or stale.", (int)value.n,
+                 value.at);
+  return false;
+}
+
+static bool read_limit(struct exchange *x, struct slice value) {
+  if (slice_to_u64(value, &x->limit) && x->limit >= 1 && x->limit <= LIST_LIMIT_MAX) return true;
+  answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER, "limit is \"%.*s\"; it can be a number from 1 to %d.",
+                 (int)value.n, value.at, LIST_LIMIT_MAX);
+  return false;
+}
+
+static bool read_after(struct exchange *x, struct slice value) {
+  x->after = value;
+  return true;
+}
+
+static const struct {
+  const char *name;
+  enum parameter bit;
+  bool (*read)(struct exchange *, struct slice value);
+} parameters[] = {
+    {"consistency", PARAMETER_CONSISTENCY, read_consistency},
+    {"limit", PARAMETER_LIMIT, read_limit},
+    {"after", PARAMETER_AFTER, read_after},
+};
+enum { PARAMETERS_N = sizeof parameters / sizeof *parameters };
+
+bool parameters_read(struct exchange *x, unsigned known) {
+  unsigned seen = 0;
+  x->limit = LIST_LIMIT_DEFAULT;
+  for (size_t i = 0; i < x->request->parameters_n; i++) {
+    struct slice name = x->request->parameters[i].name;
+    size_t p = 0;
+    while (p < PARAMETERS_N && !(known & parameters[p].bit && slice_is(name, parameters[p].name))) p++;
+    if (p == PARAMETERS_N) {
+      answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
+                     "%.*s is not a parameter of this request; leave it out.", (int)name.n, name.at);
+      return false;
+    }
+    if (seen & parameters[p].bit) {
+      answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER, "%s is given twice; give it once.",
+                     parameters[p].name);
+      return false;
+    }
+    seen |= parameters[p].bit;
+    if (!parameters[p].read(x, x->request->parameters[i].value)) return false;
+  }
+  return true;
+}

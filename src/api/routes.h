@@ -1,0 +1,26 @@
+/* The table of endpoints. What 404, 405 and OPTIONS say comes out of it. */
+#ifndef CORACLE_API_ROUTES_H
+#define CORACLE_API_ROUTES_H
+
+#include "api/exchange.h"
+
+/* Who may answer: see api/access.h. */
+enum access {
+  ACCESS_ANY,   /* every node, always */
+  ACCESS_READ,  /* a read of documents */
+  ACCESS_WRITE, /* a write */
+};
+
+struct route {
+  const char *pattern; /* of the path; {collection} and {id} stand for one segment each */
+  enum http_method method;
+  enum access access;
+  unsigned parameters; /* enum parameter bits */
+  endpoint *endpoint;
+};
+
+/* The route of the request, with the exchange's collection and id filled in; HEAD takes GET's. NULL when the
+ * request has been answered: no such path (404), no such method there (405), or it was OPTIONS. */
+const struct route *route_find(struct exchange *);
+
+#endif

@@ -1,0 +1,187 @@
+/* Who holds the election address, who founds, and who yields.
+ *
+ * The kernel lets one process bind the address. Fresh nodes and voters without a leader try; the leader tries
+ * too, so that newcomers find it there. Holding it is only the permission to ask first: a fresh node listens
+ * before it founds, a voter must still win Raft's vote. Whoever comes to follow a leader lets go. */
+#include "join/core.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* A cluster that nobody leads just now will come back to life: while it is heard of, a fresh node founds
+ * nothing. */
+static bool hears_foreign_cluster(const struct join *j) {
+  return j->foreign_heard_ms != 0 &&
+         !join_elapsed(j, j->foreign_heard_ms, LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms);
+}
+
+static bool is_asking(const struct join_situation *s) {
+  return s->member && (s->raft.role == CORACLE_RAFT_PRE_CANDIDATE || s->raft.role == CORACLE_RAFT_CANDIDATE);
+}
+
+static bool wants_address(const struct join *j, const struct join_situation *s) {
+  if (join_is_fresh(j)) return !hears_foreign_cluster(j);
+  if (join_leads(s)) return true;
+  return s->raft.voter && !join_hears_leader(s) && j->now_ms >= j->rest_until_ms;
+}
+
+static bool may_keep_address(const struct join *j, const struct join_situation *s) {
+  if (join_is_fresh(j)) return !hears_foreign_cluster(j);
+  return join_leads(s) || (is_asking(s) && !join_hears_leader(s));
+}
+
+void bind_release(struct join *j) {
+  if (!j->holding) return;
+  j->holding = false;
+  join_act(j, JOIN_DO_RELEASE);
+}
+
+static void found(struct join *j) {
+  char cluster[2 * JOIN_CLUSTER_BYTES + 1];
+  for (size_t i = 0; i < JOIN_CLUSTER_BYTES; i++) j->cluster[i] = (uint8_t)random_next(&j->random);
+  if (join_is_fresh(j)) j->cluster[0] = 1;
+
+  struct join_member self = {.memory_storage = true, .http = j->options.http, .udp = j->options.udp};
+  snprintf(self.name, sizeof self.name, "%s", j->name);
+  join_log(j, JOIN_LOG_INFO, "step 2: founded cluster %s in term 1; leading", join_hex(j->cluster, cluster));
+  struct join_action *action = join_act(j, JOIN_DO_FOUND);
+  memcpy(action->cluster, j->cluster, JOIN_CLUSTER_BYTES);
+  action->configuration.members_n = 1;
+  action->configuration.members[0] = (struct coracle_raft_member){.id = j->options.id, .voter = true};
+  join_member_encode(&self, &action->configuration.members[0]);
+}
+
+static void try_to_bind(struct join *j, const struct join_situation *s) {
+  char address[ADDRESS_TEXT_MAX];
+  if (j->bind_pending || j->now_ms < j->bind_next_ms) return;
+  if (!j->bind_announced && !join_leads(s))
+    join_log(j, JOIN_LOG_INFO, "step 1: trying to bind the election address %s",
+             address_format(&j->options.election, address));
+  j->bind_announced = true;
+  j->bind_pending = true;
+  j->bind_next_ms =
+      j->now_ms + (j->now_ms < j->bind_eager_until_ms ? (uint32_t)BIND_EAGER_MS : j->options.heartbeat_ms);
+  join_act(j, JOIN_DO_BIND);
+}
+
+void bind_tick(struct join *j, const struct join_situation *s) {
+  if (!join_is_fresh(j) && join_hears_leader(s)) {
+    j->bind_announced = join_leads(s) && j->bind_announced;
+    j->taken_announced = false;
+    j->bind_eager_until_ms = 0;
+  }
+  if (j->holding) {
+    if (!may_keep_address(j, s)) {
+      /* A candidate that could not win: another may do better, so leave it the address for a while. */
+      if (!join_is_fresh(j) && !join_hears_leader(s))
+        j->rest_until_ms = j->now_ms + j->options.election_timeout_ms +
+                           random_below(&j->random, j->options.election_timeout_ms);
+      bind_release(j);
+    } else if (join_is_fresh(j) && j->now_ms >= j->listening_until_ms) {
+      found(j);
+    }
+  } else if (wants_address(j, s)) {
+    try_to_bind(j, s);
+  }
+}
+
+void join_bound(struct join *j, const struct join_situation *s, uint64_t now_ms) {
+  char address[ADDRESS_TEXT_MAX];
+  j->now_ms = now_ms;
+  assert(j->bind_pending && !j->holding);
+  j->bind_pending = false;
+  j->holding = true;
+  j->taken_since_ms = 0;
+  j->answered_ms = now_ms;
+  address_format(&j->options.election, address);
+  if (!wants_address(j, s)) {
+    bind_release(j);
+  } else if (join_is_fresh(j)) {
+    j->listening_until_ms = now_ms + LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms;
+    join_log(j, JOIN_LOG_INFO, "step 2: won the election address %s; listening for a cluster for %u ms",
+             address, (unsigned)(LISTEN_HEARTBEATS * j->options.heartbeat_ms));
+  } else if (join_leads(s)) {
+    join_log(j, JOIN_LOG_INFO, "step 2: holding the election address %s as the leader", address);
+  } else if (!is_asking(s)) {
+    join_log(j, JOIN_LOG_INFO, "step 2: won the election address %s; asking for votes", address);
+    join_act(j, JOIN_DO_CAMPAIGN);
+  }
+}
+
+/* Step 3. The ACCEPT that follows tells the holder where this node is, whatever the holder may be. */
+void join_taken(struct join *j, const struct join_situation *s, uint64_t now_ms) {
+  char address[ADDRESS_TEXT_MAX];
+  j->now_ms = now_ms;
+  assert(j->bind_pending && !j->holding);
+  j->bind_pending = false;
+  if (j->taken_since_ms == 0) j->taken_since_ms = now_ms;
+  if (!j->taken_announced && !join_leads(s) && !join_hears_leader(s)) {
+    j->taken_announced = true;
+    join_log(j, JOIN_LOG_INFO, "step 3: %s is taken; following",
+             address_format(&j->options.election, address));
+    j->accept_next_ms = now_ms;
+  }
+  handshake_follow(j, s);
+}
+
+/* To yield is to drop the log, take a new id and start fresh: under the old id nothing is promised any more.
+ */
+void bind_yield(struct join *j, const char *why) {
+  char cluster[2 * JOIN_CLUSTER_BYTES + 1];
+  join_log(j, JOIN_LOG_WARN, "leaving unestablished cluster %s: %s; starting afresh",
+           join_hex(j->cluster, cluster), why);
+  bind_release(j);
+  memset(j->cluster, 0, sizeof j->cluster);
+  do j->options.id = random_next(&j->random);
+  while (j->options.id == 0);
+  j->leading_term = 0;
+  memset(j->table, 0, sizeof j->table);
+  j->rest_until_ms = 0;
+  j->bind_announced = j->taken_announced = false;
+  j->bind_next_ms = j->now_ms;
+  j->accept_next_ms = j->now_ms;
+  handshake_reset(j);
+  join_act(j, JOIN_DO_YIELD);
+}
+
+static void hear_cluster_while_fresh(struct join *j, const struct join_datagram *datagram,
+                                     const struct join_card *card) {
+  char cluster[2 * JOIN_CLUSTER_BYTES + 1];
+  if (!card->established && !card->leader) return; /* such a node will itself yield */
+  const bool news = !hears_foreign_cluster(j);
+  j->foreign_heard_ms = j->now_ms;
+  snprintf(j->foreign, sizeof j->foreign,
+           card->leader ? "joining cluster %s, which %s leads"
+                        : "not founding: cluster %s, which %s belongs to, exists but has no leader",
+           join_hex(datagram->cluster, cluster), card->name);
+  if (news) join_log(j, JOIN_LOG_INFO, "%s", j->foreign);
+}
+
+/* Two clusters have met at one address. The unestablished one yields; of two of those, the one that does not
+ * hold the address. Two established ones never merge: that is for people to decide. */
+void bind_hear_card(struct join *j, const struct join_situation *s, const struct join_datagram *datagram,
+                    const struct join_card *card) {
+  static const uint8_t none[JOIN_CLUSTER_BYTES];
+  char own[2 * JOIN_CLUSTER_BYTES + 1], other[2 * JOIN_CLUSTER_BYTES + 1];
+  if (memcmp(datagram->cluster, none, sizeof none) == 0) return;
+  if (join_is_fresh(j)) {
+    hear_cluster_while_fresh(j, datagram, card);
+    return;
+  }
+  if (memcmp(datagram->cluster, j->cluster, JOIN_CLUSTER_BYTES) == 0) return;
+  if (!s->established) {
+    if (card->established)
+      bind_yield(j, "an established cluster was met");
+    else if (!j->holding && card->leader)
+      bind_yield(j, "another holds the election address");
+  } else if (card->established) {
+    if (j->rival_logged_ms != 0 && !join_elapsed(j, j->rival_logged_ms, RIVAL_LOG_MS)) return;
+    j->rival_logged_ms = j->now_ms;
+    memcpy(j->rival, datagram->cluster, JOIN_CLUSTER_BYTES);
+    join_log(j, JOIN_LOG_WARN,
+             "two established clusters at one election address: %s here, %s at %s. They never merge: stop "
+             "the nodes "
+             "of one, or give it another --election",
+             join_hex(j->cluster, own), join_hex(datagram->cluster, other), card->name);
+  }
+}

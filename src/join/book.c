@@ -1,0 +1,51 @@
+/* Where nodes were last heard. Bounded: the one silent for longest makes room. A replayed datagram moves
+ * nobody: only a newer (start, counter) does. */
+#include "join/core.h"
+
+static struct book_entry *find(struct join *j, uint64_t id) {
+  struct book_entry *oldest = &j->book[0];
+  for (size_t i = 0; i < BOOK_MAX; i++) {
+    if (j->book[i].id == id) return &j->book[i];
+    if (j->book[i].heard_ms < oldest->heard_ms) oldest = &j->book[i];
+  }
+  *oldest = (struct book_entry){.id = id};
+  return oldest;
+}
+
+void join_heard(struct join *j, uint64_t id, const struct address *source, uint64_t start, uint64_t counter,
+                bool same_cluster, uint64_t now_ms) {
+  struct book_entry *entry = find(j, id);
+  if (now_ms > j->now_ms) j->now_ms = now_ms;
+  if (start < entry->start || (start == entry->start && counter <= entry->counter)) return;
+  entry->source = *source;
+  entry->start = start;
+  entry->counter = counter;
+  entry->heard_ms = now_ms;
+  if (same_cluster) j->cluster_heard_ms = now_ms;
+}
+
+static const struct book_entry *look_up(const struct join *j, uint64_t id) {
+  for (size_t i = 0; i < BOOK_MAX; i++)
+    if (j->book[i].id == id) return &j->book[i];
+  return NULL;
+}
+
+uint64_t book_heard_ms(const struct join *j, uint64_t id) {
+  const struct book_entry *entry = look_up(j, id);
+  return entry != NULL ? entry->heard_ms : 0;
+}
+
+bool join_find_address(const struct join *j, const struct join_situation *s, uint64_t id,
+                       struct address *address) {
+  const struct book_entry *entry = look_up(j, id);
+  struct join_member info;
+  if (entry != NULL) {
+    *address = entry->source;
+    return true;
+  }
+  const struct coracle_raft_member *member =
+      s->member ? coracle_raft_configuration_find(s->configuration, id) : NULL;
+  if (member == NULL || join_member_decode(member, &info) != 0) return false;
+  *address = info.udp;
+  return true;
+}

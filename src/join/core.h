@@ -1,0 +1,146 @@
+/* What the files of join/ share:
+ *
+ *   join.c       the calls of join.h, the order of things in a tick
+ *   bind.c       who holds the election address, founding and yielding
+ *   handshake.c  ACCEPT, CREDENTIALS, SAVED: the follower's side and the leader's
+ *   members.c    what the leader changes in the configuration
+ *   book.c       where nodes were last heard */
+#ifndef CORACLE_JOIN_CORE_H
+#define CORACLE_JOIN_CORE_H
+
+#include "base/random.h"
+#include "join/join.h"
+
+enum {
+  BOOK_MAX = 64,        /* nodes remembered by address */
+  TABLE_MAX = 32,       /* nodes whose credentials a leader keeps, members and those that would be */
+  LISTEN_HEARTBEATS = 4, /* how long a fresh holder of the address listens for a cluster before it founds */
+  BIND_EAGER_MS = 1,    /* between attempts in the first heartbeat after a stream ended */
+  RIVAL_LOG_MS = 10000, /* between complaints about another established cluster */
+};
+
+struct book_entry {
+  uint64_t id; /* 0: free */
+  struct address source;
+  uint64_t start, counter; /* of the newest datagram */
+  uint64_t heard_ms;
+};
+
+/* A node that has sent this leader its ACCEPT, and its credentials: step 7. */
+struct table_entry {
+  uint64_t id; /* 0: free */
+  struct join_card card;
+  struct address udp;
+  bool has_token; /* false: it has sent its ACCEPT only */
+  uint8_t token[JOIN_TOKEN_BYTES];
+  uint64_t heard_ms;
+};
+
+enum handshake_state {
+  HANDSHAKE_NONE,
+  HANDSHAKE_ACCEPT,      /* ACCEPT sent, waiting for the leader's credentials */
+  HANDSHAKE_CREDENTIALS, /* they came and ours were sent, waiting for SAVED */
+  HANDSHAKE_SAVED,
+};
+
+struct join {
+  struct join_options options; /* id changes when the node starts afresh */
+  char name[JOIN_NAME_BYTES_MAX + 1];
+  struct random random;
+  uint64_t now_ms;
+  uint64_t started_ms;
+  uint8_t cluster[JOIN_CLUSTER_BYTES]; /* zero: fresh */
+
+  /* The election address. */
+  bool holding;
+  bool bind_pending;            /* asked for, not answered */
+  bool bind_announced;          /* the attempt was logged in this leaderless spell */
+  bool taken_announced;
+  uint64_t bind_next_ms;        /* no attempt before */
+  uint64_t bind_eager_until_ms; /* until then every BIND_EAGER_MS */
+  uint64_t rest_until_ms;       /* a candidate that could not win leaves the address to others until then */
+  uint64_t listening_until_ms;  /* fresh holder */
+  uint64_t taken_since_ms;      /* somebody else has had it since, 0: not known to be taken */
+  uint64_t answered_ms;         /* when its holder last answered anything */
+
+  /* Other clusters, as a fresh node hears of them. */
+  uint64_t foreign_heard_ms; /* 0: never */
+  char foreign[256];         /* one sentence */
+  uint64_t rival_logged_ms;  /* 0: never met another established cluster */
+  uint8_t rival[JOIN_CLUSTER_BYTES];
+
+  /* Following. */
+  enum handshake_state handshake;
+  uint64_t handshake_leader, handshake_term;
+  struct address handshake_address;
+  char handshake_name[JOIN_NAME_BYTES_MAX + 1];
+  uint8_t leader_token[JOIN_TOKEN_BYTES];
+  uint64_t accept_next_ms;    /* when to send again */
+  bool accept_announced;      /* logged for this leader */
+  uint64_t leaderless_since_ms;
+  uint64_t cluster_heard_ms;  /* when anything of this node's own cluster last came */
+  bool http_open;
+  char refused[JOIN_TEXT_BYTES_MAX + 1]; /* why the leader will not have this node; empty: it has not said so */
+
+  /* Leading. */
+  uint64_t leading_term; /* 0: not leading */
+  uint64_t announce_next_ms;
+  struct table_entry table[TABLE_MAX];
+  uint64_t blocked_logged; /* the voter last named as blocking a promotion */
+
+  struct book_entry book[BOOK_MAX];
+
+  struct join_action *actions;
+  size_t actions_n, actions_next, actions_capacity;
+  char reason[256];
+};
+
+static inline bool join_is_fresh(const struct join *j) {
+  static const uint8_t zero[JOIN_CLUSTER_BYTES];
+  return memcmp(j->cluster, zero, sizeof zero) == 0;
+}
+static inline bool join_leads(const struct join_situation *s) {
+  return s->member && s->raft.role == CORACLE_RAFT_LEADER;
+}
+static inline bool join_hears_leader(const struct join_situation *s) {
+  return s->member && s->raft.hears_leader;
+}
+static inline bool join_elapsed(const struct join *j, uint64_t since_ms, uint64_t span_ms) {
+  return j->now_ms >= since_ms && j->now_ms - since_ms >= span_ms;
+}
+
+/* join.c */
+/* A new action at the end of the queue, to be completed in place before the next is made. */
+struct join_action *join_act(struct join *, enum join_action_type);
+__attribute__((format(printf, 3, 4))) void join_log(struct join *, enum join_log_level, const char *format, ...);
+void join_send(struct join *, const struct address *to, uint64_t to_id, const struct join_message *);
+struct join_card join_card(const struct join *, const struct join_situation *);
+const char *join_hex(const uint8_t cluster[JOIN_CLUSTER_BYTES], char text[2 * JOIN_CLUSTER_BYTES + 1]);
+
+/* bind.c */
+void bind_tick(struct join *, const struct join_situation *);
+void bind_release(struct join *);
+void bind_hear_card(struct join *, const struct join_situation *, const struct join_datagram *,
+                    const struct join_card *);
+void bind_yield(struct join *, const char *why);
+
+/* handshake.c */
+void handshake_follow(struct join *, const struct join_situation *);
+void handshake_announce(struct join *, const struct join_situation *);
+void handshake_receive(struct join *, const struct join_situation *, const struct join_datagram *);
+void handshake_reset(struct join *);
+
+/* members.c */
+void members_tick(struct join *, const struct join_situation *);
+/* An ACCEPT came: true if its sender was not known before in this term. */
+bool members_meet(struct join *, const struct join_datagram *);
+/* Step 7: keeps the follower's credentials. */
+void members_save(struct join *, const struct join_datagram *);
+/* Is that name or HTTP address a live member's? Then `who` says whose. */
+bool members_taken(const struct join *, const struct join_situation *, uint64_t id, const struct join_card *,
+                   struct join_member *who);
+
+/* book.c */
+uint64_t book_heard_ms(const struct join *, uint64_t id); /* 0: never */
+
+#endif

@@ -1,0 +1,223 @@
+/* Steps 4 to 7: ACCEPT, the leader's CREDENTIALS, the follower's, SAVED. Everything is resent every heartbeat
+ * until it is answered, and may arrive twice; it runs again with every new leader, which so learns the
+ * followers' tokens. */
+#include "join/core.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void handshake_reset(struct join *j) {
+  j->handshake = HANDSHAKE_NONE;
+  j->handshake_leader = j->handshake_term = 0;
+  j->accept_announced = false;
+  j->refused[0] = '\0';
+}
+
+static void send_accept(struct join *j, const struct join_situation *s, const struct address *to,
+                        uint64_t id) {
+  char address[ADDRESS_TEXT_MAX];
+  struct join_message accept = {.type = JOIN_ACCEPT, .card = join_card(j, s)};
+  join_send(j, to, id, &accept);
+  if (!j->accept_announced)
+    join_log(j, JOIN_LOG_INFO, "step 4: sent ACCEPT to %s", address_format(to, address));
+  j->accept_announced = true;
+}
+
+static void send_credentials(struct join *j, const struct join_situation *s, const struct address *to,
+                             uint64_t id, bool with_token) {
+  struct join_message message = {.type = JOIN_CREDENTIALS, .card = join_card(j, s), .has_token = with_token};
+  if (with_token) memcpy(message.token, j->options.token, JOIN_TOKEN_BYTES);
+  join_send(j, to, id, &message);
+}
+
+/* ---- The follower's side ---- */
+
+static void follow_new_leader(struct join *j, const struct join_situation *s) {
+  if (!join_hears_leader(s)) return;
+  if (j->handshake != HANDSHAKE_NONE && j->handshake_leader == s->raft.leader &&
+      j->handshake_term == s->raft.term)
+    return;
+  handshake_reset(j);
+  j->handshake = HANDSHAKE_ACCEPT;
+  j->handshake_leader = s->raft.leader;
+  j->handshake_term = s->raft.term;
+  j->accept_next_ms = j->now_ms;
+}
+
+/* Resends what is not answered. Without a leader the ACCEPT goes to the election address: whoever holds it
+ * learns where this node is, and answers if it leads. */
+void handshake_follow(struct join *j, const struct join_situation *s) {
+  struct address leader;
+  if (join_leads(s) || j->holding) return;
+  follow_new_leader(j, s);
+  if (j->now_ms < j->accept_next_ms) return;
+  j->accept_next_ms = j->now_ms + j->options.heartbeat_ms;
+
+  const bool hears = join_hears_leader(s);
+  if (j->handshake == HANDSHAKE_ACCEPT && hears && join_find_address(j, s, j->handshake_leader, &leader))
+    send_accept(j, s, &leader, j->handshake_leader);
+  else if (!hears && (j->taken_since_ms != 0 || !join_is_fresh(j)))
+    send_accept(j, s, &j->options.election, 0);
+  if (j->handshake == HANDSHAKE_CREDENTIALS)
+    send_credentials(j, s, &j->handshake_address, j->handshake_leader, true);
+}
+
+static void adopt(struct join *j, const struct join_datagram *datagram) {
+  bind_release(j);
+  memcpy(j->cluster, datagram->cluster, JOIN_CLUSTER_BYTES);
+  j->leaderless_since_ms = j->cluster_heard_ms = j->now_ms;
+  struct join_action *action = join_act(j, JOIN_DO_ADOPT);
+  memcpy(action->cluster, j->cluster, JOIN_CLUSTER_BYTES);
+}
+
+/* Step 5 as the follower sees it. */
+static void receive_leader_credentials(struct join *j, const struct join_situation *s,
+                                       const struct join_datagram *datagram) {
+  char http[ADDRESS_TEXT_MAX];
+  const struct join_message *message = datagram->message;
+  j->answered_ms = j->now_ms;
+  if (!message->has_token) { /* it announces itself: tell it that this node is here */
+    if (join_is_fresh(j)) send_accept(j, s, &datagram->source, datagram->from);
+    return;
+  }
+  if (join_is_fresh(j)) {
+    adopt(j, datagram);
+  } else if (memcmp(datagram->cluster, j->cluster, JOIN_CLUSTER_BYTES) != 0 || join_leads(s) ||
+             (s->member && datagram->term < s->raft.term) ||
+             (join_hears_leader(s) && datagram->term == s->raft.term && datagram->from != s->raft.leader)) {
+    return; /* another cluster's, or a leader of the past */
+  }
+  const bool news = j->handshake < HANDSHAKE_CREDENTIALS || j->handshake_leader != datagram->from ||
+                    j->handshake_term != datagram->term;
+  j->handshake_leader = datagram->from;
+  j->handshake_term = datagram->term;
+  j->handshake_address = datagram->source;
+  snprintf(j->handshake_name, sizeof j->handshake_name, "%s", message->card.name);
+  memcpy(j->leader_token, message->token, JOIN_TOKEN_BYTES);
+  j->refused[0] = '\0';
+  if (news) {
+    j->handshake = HANDSHAKE_CREDENTIALS;
+    join_log(j, JOIN_LOG_INFO, "step 5: CREDENTIALS from %s: http %s, term %" PRIu64, message->card.name,
+             address_format(&message->card.http, http), datagram->term);
+    join_log(j, JOIN_LOG_INFO, "step 6: sent CREDENTIALS to %s: http %s", message->card.name,
+             address_format(&j->options.http, http));
+  }
+  j->accept_next_ms = j->now_ms + j->options.heartbeat_ms;
+  send_credentials(j, s, &datagram->source, datagram->from, true);
+}
+
+static void receive_saved(struct join *j, const struct join_datagram *datagram) {
+  if (j->handshake != HANDSHAKE_CREDENTIALS || datagram->from != j->handshake_leader) return;
+  j->handshake = HANDSHAKE_SAVED;
+  join_log(j, JOIN_LOG_INFO, "step 7: %s saved our credentials", j->handshake_name);
+}
+
+static void receive_refused(struct join *j, const struct join_datagram *datagram) {
+  j->answered_ms = j->now_ms;
+  if (strcmp(j->refused, datagram->message->text) == 0) return;
+  snprintf(j->refused, sizeof j->refused, "%s", datagram->message->text);
+  join_log(j, JOIN_LOG_WARN, "the leader refuses this node: %s", j->refused);
+}
+
+/* ---- The leader's side ---- */
+
+/* A leader that has not got the election address says there, whoever holds it, that it exists. */
+void handshake_announce(struct join *j, const struct join_situation *s) {
+  if (!join_leads(s) || j->holding || j->now_ms < j->announce_next_ms) return;
+  j->announce_next_ms = j->now_ms + j->options.heartbeat_ms;
+  send_credentials(j, s, &j->options.election, 0, false);
+}
+
+static bool is_in_own_cluster(const struct join *j, const struct join_datagram *datagram) {
+  return memcmp(datagram->cluster, j->cluster, JOIN_CLUSTER_BYTES) == 0;
+}
+
+static bool is_from_fresh(const struct join_datagram *datagram) {
+  static const uint8_t none[JOIN_CLUSTER_BYTES];
+  return memcmp(datagram->cluster, none, sizeof none) == 0;
+}
+
+static void refuse(struct join *j, const struct join_datagram *datagram, const struct join_member *holder) {
+  char http[ADDRESS_TEXT_MAX];
+  struct join_message refusal = {.type = JOIN_REFUSED};
+  snprintf(
+      refusal.text, sizeof refusal.text,
+      "name_taken: the name %.64s or the address %s belongs to a member that is not known to be dead; if it "
+      "has ended, wait a moment",
+      holder->name, address_format(&holder->http, http));
+  join_send(j, &datagram->source, datagram->from, &refusal);
+}
+
+static void lead_accept(struct join *j, const struct join_situation *s,
+                        const struct join_datagram *datagram) {
+  char address[ADDRESS_TEXT_MAX];
+  const struct join_card *card = &datagram->message->card;
+  struct join_member holder;
+  if (!is_in_own_cluster(j, datagram) && !is_from_fresh(datagram)) {
+    send_credentials(j, s, &datagram->source, datagram->from, false); /* so that it hears of this cluster */
+    return;
+  }
+  if (members_taken(j, s, datagram->from, card, &holder)) {
+    refuse(j, datagram, &holder);
+    return;
+  }
+  if (members_meet(j, datagram)) {
+    join_log(j, JOIN_LOG_INFO, "step 4: ACCEPT from %s (%016" PRIx64 ")", card->name, datagram->from);
+    join_log(j, JOIN_LOG_INFO, "step 5: sent CREDENTIALS to %s: http %s, term %" PRIu64, card->name,
+             address_format(&j->options.http, address), s->raft.term);
+  }
+  send_credentials(j, s, &datagram->source, datagram->from, true);
+}
+
+static void receive_accept(struct join *j, const struct join_situation *s,
+                           const struct join_datagram *datagram) {
+  if (join_leads(s)) {
+    lead_accept(j, s, datagram);
+  } else if (j->holding) { /* only asking */
+    struct join_message answer = {.type = JOIN_NOT_YET, .card = join_card(j, s)};
+    snprintf(answer.text, sizeof answer.text, "%.250s", join_no_leader_reason(j, s, j->now_ms));
+    join_send(j, &datagram->source, datagram->from, &answer);
+  }
+}
+
+static void receive_follower_credentials(struct join *j, const struct join_situation *s,
+                                         const struct join_datagram *datagram) {
+  struct join_message saved = {.type = JOIN_SAVED};
+  struct join_member holder;
+  if (!join_leads(s) || !is_in_own_cluster(j, datagram) || !datagram->message->has_token) return;
+  if (members_taken(j, s, datagram->from, &datagram->message->card, &holder)) {
+    refuse(j, datagram, &holder);
+    return;
+  }
+  members_save(j, datagram);
+  join_send(j, &datagram->source, datagram->from, &saved);
+}
+
+void handshake_receive(struct join *j, const struct join_situation *s, const struct join_datagram *datagram) {
+  const struct join_message *message = datagram->message;
+  const bool was_fresh = join_is_fresh(j);
+  switch (message->type) {
+  case JOIN_ACCEPT:
+    bind_hear_card(j, s, datagram, &message->card);
+    if (join_is_fresh(j) == was_fresh) receive_accept(j, s, datagram);
+    return;
+  case JOIN_CREDENTIALS:
+    bind_hear_card(j, s, datagram, &message->card);
+    if (join_is_fresh(j) != was_fresh) return; /* it has just yielded; the next ACCEPT asks again */
+    if (message->card.leader)
+      receive_leader_credentials(j, s, datagram);
+    else
+      receive_follower_credentials(j, s, datagram);
+    return;
+  case JOIN_NOT_YET:
+    j->answered_ms = j->now_ms;
+    if (join_is_fresh(j)) bind_hear_card(j, s, datagram, &message->card);
+    return;
+  case JOIN_SAVED:
+    if (is_in_own_cluster(j, datagram)) receive_saved(j, datagram);
+    return;
+  case JOIN_REFUSED:
+    if (is_in_own_cluster(j, datagram) || was_fresh) receive_refused(j, datagram);
+    return;
+  }
+}

@@ -1,0 +1,229 @@
+/* The calls of join.h, and the order of things in a tick. */
+#include "join/core.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct join *join_new(const struct join_options *options, uint64_t now_ms) {
+  struct join *j = memory_zalloc(sizeof *j);
+  j->options = *options;
+  snprintf(j->name, sizeof j->name, "%s", options->name);
+  j->options.name = j->name;
+  j->random.state = options->seed;
+  j->now_ms = j->started_ms = j->leaderless_since_ms = j->answered_ms = now_ms;
+  return j;
+}
+
+void join_free(struct join *j) {
+  if (j == NULL) return;
+  free(j->actions);
+  free(j);
+}
+
+/* ---- Actions ---- */
+
+struct join_action *join_act(struct join *j, enum join_action_type type) {
+  if (j->actions_n == j->actions_capacity) {
+    j->actions_capacity = j->actions_capacity > 0 ? j->actions_capacity * 2 : 8;
+    j->actions = memory_realloc(j->actions, j->actions_capacity * sizeof *j->actions);
+  }
+  struct join_action *action = &j->actions[j->actions_n++];
+  memset(action, 0, sizeof *action);
+  action->type = type;
+  return action;
+}
+
+bool join_next_action(struct join *j, struct join_action *action) {
+  if (j->actions_next == j->actions_n) {
+    j->actions_next = j->actions_n = 0;
+    return false;
+  }
+  *action = j->actions[j->actions_next++];
+  return true;
+}
+
+void join_log(struct join *j, enum join_log_level level, const char *format, ...) {
+  struct join_action *action = join_act(j, JOIN_DO_LOG);
+  va_list args;
+  action->level = level;
+  va_start(args, format);
+  vsnprintf(action->text, sizeof action->text, format, args);
+  va_end(args);
+}
+
+void join_send(struct join *j, const struct address *to, uint64_t to_id, const struct join_message *message) {
+  struct join_action *action = join_act(j, JOIN_DO_SEND);
+  action->to = *to;
+  action->to_id = to_id;
+  action->message = *message;
+}
+
+struct join_card join_card(const struct join *j, const struct join_situation *s) {
+  struct join_card card = {.established = s->member && s->established,
+                           .leader = join_leads(s),
+                           .memory_storage = true,
+                           .http = j->options.http};
+  snprintf(card.name, sizeof card.name, "%s", j->name);
+  return card;
+}
+
+const char *join_hex(const uint8_t cluster[JOIN_CLUSTER_BYTES], char text[2 * JOIN_CLUSTER_BYTES + 1]) {
+  for (size_t i = 0; i < JOIN_CLUSTER_BYTES; i++) sprintf(text + 2 * i, "%02x", cluster[i]);
+  return text;
+}
+
+/* ---- Events ---- */
+
+static void open_http(struct join *j, const char *why) {
+  char http[ADDRESS_TEXT_MAX];
+  if (j->http_open) return;
+  j->http_open = true;
+  join_act(j, JOIN_DO_OPEN_HTTP);
+  join_log(j, JOIN_LOG_INFO, "step 8: HTTP open on %s%s", address_format(&j->options.http, http), why);
+}
+
+/* Step 8: a founder serves at once, a follower when the leader has saved its credentials, and everybody after
+ * two election timeouts without a leader, so that a client hears a reason instead of silence. */
+static void http_tick(struct join *j, const struct join_situation *s) {
+  if (join_leads(s) || j->handshake == HANDSHAKE_SAVED) {
+    open_http(j, "");
+  } else if (join_elapsed(j, j->started_ms, 2 * (uint64_t)j->options.election_timeout_ms)) {
+    open_http(j, ": no leader yet");
+  }
+}
+
+/* A learner of an unestablished cluster whose leader has gone will not be led again: nobody there had a vote
+ * but the leader. It starts afresh. */
+static void orphan_tick(struct join *j, const struct join_situation *s) {
+  if (join_is_fresh(j) || !s->member || join_hears_leader(s)) return;
+  if (s->established || s->raft.voter) return;
+  uint64_t since_ms =
+      j->cluster_heard_ms > j->leaderless_since_ms ? j->cluster_heard_ms : j->leaderless_since_ms;
+  if (join_elapsed(j, since_ms, j->options.election_timeout_ms))
+    bind_yield(j, "its leader vanished before it had any followers");
+}
+
+void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) {
+  j->now_ms = now_ms;
+  if (join_hears_leader(s)) j->leaderless_since_ms = now_ms;
+  orphan_tick(j, s);
+  if (join_is_fresh(j) && s->member) return; /* just yielded: the situation is the old core's */
+  bind_tick(j, s);
+  if (join_is_fresh(j) != !s->member) return; /* just founded: the new core is to be started first */
+  handshake_follow(j, s);
+  handshake_announce(j, s);
+  members_tick(j, s);
+  http_tick(j, s);
+}
+
+uint64_t join_wakeup_ms(const struct join *j) {
+  if (j->now_ms < j->bind_eager_until_ms && !j->holding) return j->now_ms + BIND_EAGER_MS;
+  return j->now_ms + j->options.heartbeat_ms;
+}
+
+void join_stream_ended(struct join *j, const struct join_situation *s, uint64_t now_ms) {
+  j->now_ms = now_ms;
+  j->bind_eager_until_ms = now_ms + j->options.heartbeat_ms;
+  j->bind_next_ms = now_ms;
+  j->rest_until_ms = 0;
+  if (j->handshake == HANDSHAKE_SAVED) handshake_reset(j);
+  join_tick(j, s, now_ms);
+}
+
+void join_receive(struct join *j, const struct join_situation *s, const struct join_datagram *datagram,
+                  uint64_t now_ms) {
+  j->now_ms = now_ms;
+  handshake_receive(j, s, datagram);
+  if (join_is_fresh(j) == !s->member) join_tick(j, s, now_ms);
+}
+
+/* ---- Questions ---- */
+
+uint64_t join_id(const struct join *j) {
+  return j->options.id;
+}
+
+const uint8_t *join_cluster(const struct join *j) {
+  return j->cluster;
+}
+
+const uint8_t *join_leader_token(const struct join *j, uint64_t leader) {
+  return j->handshake >= HANDSHAKE_CREDENTIALS && j->handshake_leader == leader ? j->leader_token : NULL;
+}
+
+static void name_of(const struct join_situation *s, uint64_t id, char name[JOIN_NAME_BYTES_MAX + 1]) {
+  struct join_member info;
+  const struct coracle_raft_member *member = coracle_raft_configuration_find(s->configuration, id);
+  snprintf(name, JOIN_NAME_BYTES_MAX + 1, "%s",
+           member != NULL && join_member_decode(member, &info) == 0 ? info.name : "?");
+}
+
+/* "need 2 of 3 voters, reached 1; b silent for 4.2 s" */
+static void voters_reason(struct join *j, const struct join_situation *s) {
+  const uint64_t timeout_ms = 2 * (uint64_t)j->options.election_timeout_ms;
+  unsigned voters = 0, reached = 0;
+  bool long_silent = false;
+  struct bytes silent = {0};
+  for (size_t i = 0; i < s->raft.peers_n; i++) {
+    const struct coracle_raft_peer_status *peer = &s->raft.peers[i];
+    uint64_t heard_ms = book_heard_ms(j, peer->id);
+    char name[JOIN_NAME_BYTES_MAX + 1];
+    if (!peer->voter) continue;
+    voters++;
+    if (peer->last_contact_ms > heard_ms) heard_ms = peer->last_contact_ms;
+    if (heard_ms < j->started_ms) heard_ms = j->started_ms;
+    uint64_t silent_ms = j->now_ms > heard_ms ? j->now_ms - heard_ms : 0;
+    if (peer->id == j->options.id || silent_ms < timeout_ms) {
+      reached++;
+      continue;
+    }
+    name_of(s, peer->id, name);
+    bytes_printf(&silent, "; %s silent for %u.%u s", name, (unsigned)(silent_ms / 1000),
+                 (unsigned)(silent_ms % 1000 / 100));
+    long_silent = true;
+  }
+  bytes_append(&silent, "", 1);
+  snprintf(j->reason, sizeof j->reason, "need %u of %u voters, reached %u%s%s", voters / 2 + 1, voters,
+           reached, (const char *)silent.data,
+           reached >= voters / 2 + 1 ? "; an election is under way"
+           : long_silent
+               ? ". Processes that ended took their memory storage with them: read what is here with "
+                 "?consistency=stale, then restart this node too, to begin again with an empty cluster"
+               : "");
+  bytes_close(&silent);
+}
+
+const char *join_no_leader_reason(struct join *j, const struct join_situation *s, uint64_t now_ms) {
+  char address[ADDRESS_TEXT_MAX];
+  const uint64_t timeout_ms = 2 * (uint64_t)j->options.election_timeout_ms;
+  address_format(&j->options.election, address);
+  j->now_ms = now_ms > j->now_ms ? now_ms : j->now_ms;
+  if (!join_is_fresh(j) && s->member && s->raft.voter) {
+    voters_reason(j, s);
+  } else if (j->refused[0] != '\0') {
+    snprintf(j->reason, sizeof j->reason, "the leader refuses this node: %.200s", j->refused);
+  } else if (j->foreign_heard_ms != 0 && !join_elapsed(j, j->foreign_heard_ms, timeout_ms)) {
+    snprintf(j->reason, sizeof j->reason, "%s", j->foreign);
+  } else if (!join_is_fresh(j)) {
+    snprintf(j->reason, sizeof j->reason, "this node is a learner and has not heard the leader for a while");
+  } else if (j->holding) {
+    snprintf(j->reason, sizeof j->reason, "this node holds %s and listens for a cluster before it founds one",
+             address);
+  } else if (join_elapsed(j, j->answered_ms, timeout_ms)) {
+    snprintf(j->reason, sizeof j->reason,
+             "%s is held but its holder does not answer: a hung process, or another program", address);
+  } else {
+    snprintf(j->reason, sizeof j->reason, "waiting for an answer from %s", address);
+  }
+  return j->reason;
+}
+
+const char *join_writes_stopped(const struct join *j, const struct join_situation *s) {
+  if (j->rival_logged_ms == 0 || !s->member || coracle_raft_configuration_voters(s->configuration) != 1)
+    return NULL;
+  return "another established cluster uses the same election address, and two never merge: stop one of them";
+}

@@ -1,0 +1,183 @@
+/* What the leader changes in the configuration: nodes whose credentials it has come in as learners (the core
+ * makes them voters when they keep up); a dead member goes when its memory storage went with it, or when a
+ * successor waits under its name or address. Removal first, never a swap: the majorities of a swap need not
+ * meet. */
+#include "join/core.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static struct table_entry *find(struct join *j, uint64_t id) {
+  for (size_t i = 0; i < TABLE_MAX; i++)
+    if (j->table[i].id == id) return &j->table[i];
+  return NULL;
+}
+
+/* The entry of that node, new if need be: a free place, or that of the one silent for longest. */
+static struct table_entry *find_or_make(struct join *j, uint64_t id) {
+  struct table_entry *entry = find(j, id);
+  if (entry != NULL) return entry;
+  entry = find(j, 0);
+  if (entry == NULL) {
+    entry = &j->table[0];
+    for (size_t i = 1; i < TABLE_MAX; i++)
+      if (j->table[i].heard_ms < entry->heard_ms) entry = &j->table[i];
+  }
+  *entry = (struct table_entry){.id = id};
+  return entry;
+}
+
+static struct table_entry *note(struct join *j, const struct join_datagram *datagram) {
+  struct table_entry *entry = find_or_make(j, datagram->from);
+  entry->card = datagram->message->card;
+  entry->udp = datagram->source;
+  entry->heard_ms = j->now_ms;
+  return entry;
+}
+
+bool members_meet(struct join *j, const struct join_datagram *datagram) {
+  const bool news = find(j, datagram->from) == NULL;
+  note(j, datagram);
+  return news;
+}
+
+void members_save(struct join *j, const struct join_datagram *datagram) {
+  char http[ADDRESS_TEXT_MAX];
+  struct table_entry *entry = note(j, datagram);
+  const char *name = entry->card.name;
+  if (!entry->has_token) {
+    join_log(j, JOIN_LOG_INFO, "step 6: CREDENTIALS from %s: http %s", name,
+             address_format(&entry->card.http, http));
+    join_log(j, JOIN_LOG_INFO, "step 7: saved %s's credentials", name);
+  }
+  entry->has_token = true;
+  memcpy(entry->token, datagram->message->token, JOIN_TOKEN_BYTES);
+}
+
+void join_token_refused(struct join *j, uint64_t id) {
+  struct table_entry *entry = find(j, id);
+  if (entry != NULL) entry->has_token = false;
+}
+
+/* Dead: its stream is closed and nothing was heard from it for an election timeout. */
+static bool is_dead(const struct join *j, const struct join_situation *s, uint64_t id) {
+  for (size_t i = 0; i < s->raft.peers_n; i++) {
+    const struct coracle_raft_peer_status *peer = &s->raft.peers[i];
+    if (peer->id != id) continue;
+    uint64_t heard_ms = book_heard_ms(j, id);
+    if (peer->last_contact_ms > heard_ms) heard_ms = peer->last_contact_ms;
+    if (s->raft.leader_since_ms > heard_ms) heard_ms = s->raft.leader_since_ms;
+    return !peer->link && join_elapsed(j, heard_ms, j->options.election_timeout_ms);
+  }
+  return false;
+}
+
+static bool is_same_node(const struct join_member *member, const struct join_card *card) {
+  return strcmp(member->name, card->name) == 0 || address_equal(&member->http, &card->http);
+}
+
+bool members_taken(const struct join *j, const struct join_situation *s, uint64_t id,
+                   const struct join_card *card, struct join_member *who) {
+  for (uint32_t i = 0; i < s->configuration->members_n; i++) {
+    const struct coracle_raft_member *member = &s->configuration->members[i];
+    if (member->id == id || join_member_decode(member, who) != 0) continue;
+    if (is_same_node(who, card) && !is_dead(j, s, member->id)) return true;
+  }
+  return false;
+}
+
+static bool has_successor(const struct join *j, const struct join_situation *s,
+                          const struct join_member *member) {
+  for (size_t i = 0; i < TABLE_MAX; i++) {
+    const struct table_entry *entry = &j->table[i];
+    if (entry->id != 0 && entry->has_token && is_same_node(member, &entry->card) &&
+        coracle_raft_configuration_find(s->configuration, entry->id) == NULL)
+      return true;
+  }
+  return false;
+}
+
+/* Takes the first dead member that may go out of *next. */
+static bool remove_dead(struct join *j, const struct join_situation *s,
+                        struct coracle_raft_configuration *next) {
+  for (uint32_t i = 0; i < next->members_n; i++) {
+    struct join_member info;
+    const uint64_t id = next->members[i].id;
+    if (id == j->options.id || join_member_decode(&next->members[i], &info) != 0 || !is_dead(j, s, id))
+      continue;
+    if (!info.memory_storage && !has_successor(j, s, &info)) continue;
+    join_log(j, JOIN_LOG_INFO, "membership: removing %s (%016" PRIx64 "): it is dead%s", info.name, id,
+             info.memory_storage ? ", and its memory storage with it" : " and replaced");
+    next->members[i] = next->members[--next->members_n];
+    return true;
+  }
+  return false;
+}
+
+/* Takes everybody in who waits and is still heard, as far as there is room. */
+static bool add_learners(struct join *j, const struct join_situation *s,
+                         struct coracle_raft_configuration *next) {
+  bool added = false;
+  for (size_t i = 0; i < TABLE_MAX && next->members_n < CORACLE_RAFT_MEMBERS_MAX; i++) {
+    const struct table_entry *entry = &j->table[i];
+    struct join_member info = {
+        .memory_storage = entry->card.memory_storage, .http = entry->card.http, .udp = entry->udp};
+    struct join_member holder;
+    if (entry->id == 0 || !entry->has_token || coracle_raft_configuration_find(next, entry->id) != NULL)
+      continue;
+    if (join_elapsed(j, entry->heard_ms, j->options.election_timeout_ms)) continue;
+    if (members_taken(j, s, entry->id, &entry->card, &holder)) continue;
+    snprintf(info.name, sizeof info.name, "%s", entry->card.name);
+    struct coracle_raft_member *member = &next->members[next->members_n++];
+    *member = (struct coracle_raft_member){.id = entry->id};
+    join_member_encode(&info, member);
+    join_log(j, JOIN_LOG_INFO, "membership: adding %s (%016" PRIx64 ") as a learner", info.name, entry->id);
+    added = true;
+  }
+  return added;
+}
+
+static void change_configuration(struct join *j, const struct join_situation *s) {
+  struct coracle_raft_configuration next = *s->configuration;
+  if (!s->raft.configuration_committed || !s->raft.committed_own_term) return;
+  if (!remove_dead(j, s, &next) && !add_learners(j, s, &next)) return;
+  join_act(j, JOIN_DO_CHANGE)->configuration = next;
+}
+
+/* A stream to every member whose token is known; the node skips those that are open or being opened. */
+static void open_links(struct join *j, const struct join_situation *s) {
+  for (size_t i = 0; i < s->raft.peers_n; i++) {
+    const struct coracle_raft_peer_status *peer = &s->raft.peers[i];
+    const struct table_entry *entry = find(j, peer->id);
+    if (peer->link || entry == NULL || !entry->has_token || is_dead(j, s, peer->id)) continue;
+    struct join_action *action = join_act(j, JOIN_DO_LINK);
+    action->to = entry->card.http;
+    action->to_id = peer->id;
+    memcpy(action->token, entry->token, JOIN_TOKEN_BYTES);
+  }
+}
+
+static void log_blocked(struct join *j, const struct join_situation *s) {
+  struct join_member info;
+  if (s->raft.blocked_by == j->blocked_logged) return;
+  j->blocked_logged = s->raft.blocked_by;
+  const struct coracle_raft_member *member =
+      coracle_raft_configuration_find(s->configuration, j->blocked_logged);
+  if (member != NULL && join_member_decode(member, &info) == 0)
+    join_log(j, JOIN_LOG_INFO, "membership: a learner waits for its vote until %s is in contact or removed",
+             info.name);
+}
+
+void members_tick(struct join *j, const struct join_situation *s) {
+  if (!join_leads(s)) {
+    j->leading_term = 0;
+    return;
+  }
+  if (j->leading_term != s->raft.term) {
+    j->leading_term = s->raft.term;
+    memset(j->table, 0, sizeof j->table); /* tokens come with the handshake of this term */
+  }
+  change_configuration(j, s);
+  open_links(j, s);
+  log_blocked(j, s);
+}

@@ -1,0 +1,108 @@
+/* Who is in contact with whom. Heartbeats go by datagram, so that no amount of log on the streams delays
+ * them; a leader that a majority of voters no longer answers steps down (check-quorum, section 6.2). */
+#include "raft/core.h"
+
+void raft_broadcast_heartbeat(struct coracle_raft *raft) {
+  raft->round++;
+  for (size_t i = 0; i < raft->peers_n; i++) {
+    const struct raft_peer *peer = &raft->peers[i];
+    if (peer->id == raft->options.id) continue;
+    struct coracle_raft_message *heartbeat = raft_message(raft, CORACLE_RAFT_HEARTBEAT, peer->id);
+    heartbeat->after_sequence = raft->vote_sequence;
+    /* Never beyond what that log is known to share with this one: an index alone says nothing about a
+     * divergent suffix. */
+    heartbeat->heartbeat.commit = peer->match < raft->commit_index ? peer->match : raft->commit_index;
+    heartbeat->heartbeat.leader_commit = raft->commit_index;
+  }
+  raft->heartbeat_deadline_ms = raft->now_ms + raft->options.heartbeat_ms;
+}
+
+/* Answered within an election timeout, over a stream that is open: what promoting a learner asks of every
+ * voter. */
+bool raft_voter_in_contact(const struct coracle_raft *raft, const struct raft_peer *peer) {
+  if (peer->id == raft->options.id) return true;
+  return peer->link && !raft_elapsed(raft, peer->last_contact_ms, raft->options.election_timeout_ms);
+}
+
+static bool quorum_in_contact(const struct coracle_raft *raft) {
+  uint32_t heard = 0;
+  for (size_t i = 0; i < raft->peers_n; i++) {
+    const struct raft_peer *peer = &raft->peers[i];
+    uint64_t since_ms =
+        peer->last_contact_ms > raft->leader_since_ms ? peer->last_contact_ms : raft->leader_since_ms;
+    if (!peer->voter) continue;
+    heard += peer->id == raft->options.id || !raft_elapsed(raft, since_ms, raft->options.election_timeout_ms);
+  }
+  return heard >= raft_quorum(raft);
+}
+
+/* Learners are held to a commit index that has had an election timeout to reach them. */
+static void sample_commit(struct coracle_raft *raft) {
+  if (!raft_elapsed(raft, raft->commit_sampled_ms, raft->options.election_timeout_ms)) return;
+  raft->commit_aged = raft->commit_sampled;
+  raft->commit_sampled = raft->commit_index;
+  raft->commit_sampled_ms = raft->now_ms;
+}
+
+void raft_leader_timeout(struct coracle_raft *raft) {
+  if (raft->now_ms >= raft->heartbeat_deadline_ms) {
+    if (!quorum_in_contact(raft)) {
+      raft_become_follower(raft, raft->term, 0);
+      return;
+    }
+    sample_commit(raft);
+    raft_broadcast_heartbeat(raft);
+    raft_promote_learners(raft);
+  }
+  if (raft->now_ms >= raft->commit_notice_ms) {
+    raft->commit_notice_ms = NEVER;
+    raft_replicate_to_all(raft);
+  }
+}
+
+bool raft_hear_leader(struct coracle_raft *raft, const struct coracle_raft_message *message) {
+  const bool same_term = message->term == raft->term;
+  if (message->term == 0 || (same_term && raft->role == CORACLE_RAFT_LEADER) ||
+      (same_term && raft->leader != 0 && raft->leader != message->from)) {
+    raft->counters.dropped_invalid++; /* a term has one leader (section 3.4): this is no message of ours */
+    return false;
+  }
+  if (!same_term || raft->role != CORACLE_RAFT_FOLLOWER || raft->leader == 0)
+    raft_become_follower(raft, message->term, message->from);
+  raft->leader_heard_ms = raft->now_ms;
+  raft_reset_election_deadline(raft);
+  return true;
+}
+
+void raft_receive_heartbeat(struct coracle_raft *raft, const struct coracle_raft_message *heartbeat) {
+  if (heartbeat->heartbeat.commit > raft_log_last_index(&raft->log)) {
+    raft->counters.dropped_invalid++;
+    return;
+  }
+  if (heartbeat->term >= raft->term) {
+    if (!raft_hear_leader(raft, heartbeat)) return;
+    if (heartbeat->heartbeat.leader_commit > raft->leader_commit)
+      raft->leader_commit = heartbeat->heartbeat.leader_commit;
+    raft_commit_to(raft, heartbeat->heartbeat.commit);
+  }
+  /* An old leader hears of the newer term by this. */
+  struct coracle_raft_message *reply = raft_message(raft, CORACLE_RAFT_HEARTBEAT_REPLY, heartbeat->from);
+  reply->round = heartbeat->round;
+  reply->after_sequence = raft->vote_sequence;
+}
+
+void raft_receive_heartbeat_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
+  if (reply->term > raft->term) {
+    raft_become_follower(raft, reply->term, 0);
+    return;
+  }
+  struct raft_peer *peer = raft_peer_find(raft, reply->from);
+  if (peer == NULL) {
+    raft->counters.dropped_stranger++;
+  } else if (raft->role != CORACLE_RAFT_LEADER || reply->term != raft->term ||
+             reply->round < raft->leader_first_round || reply->round > raft->round) {
+    raft->counters.dropped_stale++;
+  } else {
+    peer->last_contact_ms = raft->now_ms;
+  }
+}

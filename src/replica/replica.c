@@ -1,0 +1,228 @@
+#include "replica/replica.h"
+
+#include "base/memory.h"
+#include "base/queue.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A request that waits for its entry. While it is queued its entry is still ours; once it is in the log,
+ * `index` says where it will be applied if `term` still stands there. */
+struct waiter {
+  void *tag;                        /* the caller's */
+  struct coracle_raft_entry *entry; /* queued only */
+  uint64_t index, term;             /* in the log only */
+};
+
+struct replica {
+  struct coracle_raft *raft;
+  struct store *store;
+  struct coracle_raft_effects effects; /* of the last step */
+  uint64_t applied;
+  uint64_t commands;                 /* command entries in the log or applied */
+  uint64_t persisting_sequence;      /* the newest the core has asked for; memory storage has it at once */
+  uint64_t persisted_sequence;       /* what the core has been told */
+  struct queue queued;               /* of struct waiter: not yet proposed */
+  struct queue waiting;              /* of struct waiter: in the log */
+  struct queue results;              /* of struct replica_result */
+  struct coracle_raft_entry **batch; /* scratch of replica_flush() */
+  size_t batch_capacity;
+};
+
+/* ---- Results ---- */
+
+/* A result nobody waits for is dropped here. */
+static void result_push(struct replica *r, const struct replica_result *result) {
+  if (result->waiter == NULL)
+    store_record_unref(result->store.record);
+  else
+    *(struct replica_result *)queue_push(&r->results) = *result;
+}
+
+bool replica_next_result(struct replica *r, struct replica_result *result) {
+  const struct replica_result *first = queue_at(&r->results, 0);
+  if (first == NULL) return false;
+  *result = *first;
+  queue_pop(&r->results);
+  return true;
+}
+
+/* ---- Life ---- */
+
+struct replica *replica_new(const struct replica_options *options) {
+  struct replica *r = memory_zalloc(sizeof *r);
+  int error = coracle_raft_new(&options->raft, &r->raft);
+  if (error != 0) {
+    fprintf(stderr, "coracle: cannot make the consensus core: %s\n", coracle_raft_strerror(error));
+    abort();
+  }
+  r->store = store_new(options->store_key);
+  r->queued = QUEUE_OF(struct waiter);
+  r->waiting = QUEUE_OF(struct waiter);
+  r->results = QUEUE_OF(struct replica_result);
+  return r;
+}
+
+void replica_free(struct replica *r) {
+  struct replica_result result;
+  if (r == NULL) return;
+  while (replica_next_result(r, &result)) store_record_unref(result.store.record);
+  for (struct waiter *waiter; (waiter = queue_at(&r->queued, 0)) != NULL; queue_pop(&r->queued))
+    coracle_raft_entry_unref(waiter->entry);
+  coracle_raft_free(r->raft);
+  store_free(r->store);
+  queue_close(&r->queued);
+  queue_close(&r->waiting);
+  queue_close(&r->results);
+  free(r->batch);
+  free(r);
+}
+
+/* ---- Steps ---- */
+
+/* An entry of a term that is over stands no longer where its waiter expects it: it may come back with another
+ * leader, or not. */
+static void lose_waiters(struct replica *r) {
+  for (struct waiter *waiter; (waiter = queue_at(&r->waiting, 0)) != NULL;) {
+    result_push(r, &(struct replica_result){.waiter = waiter->tag, .verdict = REPLICA_UNKNOWN});
+    queue_pop(&r->waiting);
+  }
+}
+
+static void apply_command(struct replica *r, const struct coracle_raft_entry *entry, struct waiter *waiter) {
+  struct replica_result result = {.verdict = REPLICA_APPLIED, .index = entry->index};
+  if (store_apply(r->store, entry->index, entry->data, entry->bytes, &result.store) != 0) {
+    /* Another version wrote it; going on without it would make this node differ from the others for good. */
+    fprintf(stderr, "coracle: log entry %llu holds a command this version does not know: upgrade this node\n",
+            (unsigned long long)entry->index);
+    abort();
+  }
+  result.waiter = waiter != NULL ? waiter->tag : NULL;
+  result_push(r, &result);
+}
+
+static void apply_committed(struct replica *r, uint64_t commit_index) {
+  while (r->applied < commit_index) {
+    const struct coracle_raft_entry *entry = coracle_raft_entry_at(r->raft, r->applied + 1);
+    struct waiter *waiter = queue_at(&r->waiting, 0);
+    assert(entry != NULL);
+    if (waiter != NULL && waiter->index != entry->index) waiter = NULL;
+    assert(waiter == NULL || waiter->term == entry->term);
+    if (entry->type == CORACLE_RAFT_COMMAND) apply_command(r, entry, waiter);
+    if (waiter != NULL) queue_pop(&r->waiting);
+    r->applied = entry->index;
+  }
+}
+
+static uint64_t count_commands(const struct coracle_raft_effects *effects) {
+  uint64_t n = 0;
+  for (size_t i = 0; i < effects->persist.entries_n; i++)
+    n += effects->persist.entries[i]->type == CORACLE_RAFT_COMMAND;
+  return n;
+}
+
+static void carry_out(struct replica *r) {
+  const struct coracle_raft_effects *effects = &r->effects;
+  struct coracle_raft_status status;
+  if (effects->persist.sequence != 0) r->persisting_sequence = effects->persist.sequence;
+  r->commands += count_commands(effects);
+  if (effects->role_changed) {
+    coracle_raft_status(r->raft, 0, &status);
+    if (status.role != CORACLE_RAFT_LEADER) lose_waiters(r);
+  }
+  apply_committed(r, effects->commit_index);
+}
+
+int replica_step(struct replica *r, const struct coracle_raft_event *event,
+                 const struct coracle_raft_effects **effects) {
+  int error = coracle_raft_step(r->raft, event, &r->effects);
+  if (error != 0) return error;
+  carry_out(r);
+  *effects = &r->effects;
+  return 0;
+}
+
+bool replica_persisted(struct replica *r, struct coracle_raft_event *event) {
+  if (r->persisting_sequence == r->persisted_sequence) return false;
+  r->persisted_sequence = r->persisting_sequence;
+  *event = (struct coracle_raft_event){.type = CORACLE_RAFT_PERSISTED, .persisted = r->persisted_sequence};
+  return true;
+}
+
+uint64_t replica_persisted_sequence(const struct replica *r) {
+  return r->persisted_sequence;
+}
+
+/* ---- Proposals ---- */
+
+void replica_propose(struct replica *r, struct coracle_raft_entry *entry, void *tag) {
+  struct waiter *waiter = queue_push(&r->queued);
+  waiter->entry = entry;
+  waiter->tag = tag;
+}
+
+bool replica_has_proposals(const struct replica *r) {
+  return r->queued.n > 0;
+}
+
+static void refuse_queued(struct replica *r, enum replica_verdict verdict) {
+  for (struct waiter *waiter; (waiter = queue_at(&r->queued, 0)) != NULL;) {
+    coracle_raft_entry_unref(waiter->entry);
+    result_push(r, &(struct replica_result){.waiter = waiter->tag, .verdict = verdict});
+    queue_pop(&r->queued);
+  }
+}
+
+void replica_flush(struct replica *r, uint64_t now_ms, const struct coracle_raft_effects **effects) {
+  const size_t n = r->queued.n;
+  *effects = NULL;
+  if (n == 0) return;
+  if (r->batch_capacity < n) {
+    r->batch_capacity = n * 2;
+    r->batch = memory_realloc(r->batch, r->batch_capacity * sizeof(struct coracle_raft_entry *));
+  }
+  for (size_t i = 0; i < n; i++) r->batch[i] = ((struct waiter *)queue_at(&r->queued, i))->entry;
+
+  const struct coracle_raft_event event = {
+      .type = CORACLE_RAFT_PROPOSE, .now_ms = now_ms, .propose = {r->batch, n}};
+  int error = coracle_raft_step(r->raft, &event, &r->effects);
+  if (error != 0) {
+    refuse_queued(r, error == CORACLE_RAFT_ENOTLEADER ? REPLICA_NOT_LEADER : REPLICA_BUSY);
+    return;
+  }
+  for (struct waiter *waiter; (waiter = queue_at(&r->queued, 0)) != NULL; queue_pop(&r->queued)) {
+    struct waiter *waits = queue_push(&r->waiting);
+    *waits = (struct waiter){.tag = waiter->tag, .index = waiter->entry->index, .term = waiter->entry->term};
+  }
+  carry_out(r);
+  *effects = &r->effects;
+}
+
+void replica_abandon(struct replica *r) {
+  refuse_queued(r, REPLICA_NOT_LEADER);
+  lose_waiters(r);
+}
+
+/* ---- Questions ---- */
+
+size_t replica_waiting(const struct replica *r) {
+  return r->queued.n + r->waiting.n + r->results.n;
+}
+
+const struct store *replica_store(const struct replica *r) {
+  return r->store;
+}
+
+const struct coracle_raft *replica_raft(const struct replica *r) {
+  return r->raft;
+}
+
+uint64_t replica_applied(const struct replica *r) {
+  return r->applied;
+}
+
+bool replica_is_established(const struct replica *r) {
+  return r->commands > 0 ||
+         coracle_raft_configuration_voters(coracle_raft_latest_configuration(r->raft)) >= 2;
+}

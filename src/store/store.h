@@ -1,0 +1,87 @@
+/* The replicated state machine: collections of JSON documents, in memory.
+ *
+ * A document is an immutable, reference-counted record that holds the client's own bytes: reading one copies bytes
+ * and parses nothing. Records are found through one hash table, keyed with SipHash (libsodium's crypto_shorthash, so
+ * that clients cannot choose collisions), and in the order of (collection, id) through one ordered index that counts:
+ * a collection is a stretch of that index, so it exists while it holds a document and needs no object of its own.
+ *
+ * store_apply() is deterministic: the same commands at the same log indexes leave the same documents on every node.
+ * It runs at commit, in log order; what it decides (409, 412) is decided there and nowhere else. */
+#ifndef CORACLE_STORE_STORE_H
+#define CORACLE_STORE_STORE_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "store/command.h"
+
+enum { STORE_HASH_KEY_BYTES = 16 };
+
+struct store_record {
+  uint64_t revision;         /* log index of the entry that last changed the document */
+  struct store_record *next; /* the store's own: the next record of its bucket */
+  uint32_t hash;             /* the store's own: of (collection, id) under the store's key */
+  uint32_t references;       /* use the functions below */
+  uint32_t body_bytes;       /* of the document */
+  uint16_t collection_bytes;
+  uint16_t id_bytes;
+  char data[]; /* collection, id, body: use the accessors */
+};
+
+static inline struct slice store_record_collection(const struct store_record *r) {
+  return (struct slice){r->data, r->collection_bytes};
+}
+static inline struct slice store_record_id(const struct store_record *r) {
+  return (struct slice){r->data + r->collection_bytes, r->id_bytes};
+}
+static inline struct slice store_record_body(const struct store_record *r) {
+  return (struct slice){r->data + r->collection_bytes + r->id_bytes, r->body_bytes};
+}
+struct store_record *store_record_ref(struct store_record *);
+void store_record_unref(struct store_record *); /* NULL is fine */
+
+enum store_outcome {
+  STORE_CREATED,
+  STORE_REPLACED,
+  STORE_DELETED,
+  STORE_EXISTS,              /* a create found the id taken */
+  STORE_NOT_FOUND,           /* a delete found nothing, and asked for no revision */
+  STORE_PRECONDITION_FAILED, /* the condition does not hold */
+};
+
+struct store_result {
+  enum store_outcome outcome;
+  /* CREATED, REPLACED: the new record. EXISTS, PRECONDITION_FAILED: the current one, NULL if there is none.
+   * DELETED, NOT_FOUND: NULL. One reference, owned by the caller. */
+  struct store_record *record;
+};
+
+struct store;
+
+/* `key` is STORE_HASH_KEY_BYTES random bytes, copied. Released with store_free(). */
+struct store *store_new(const uint8_t key[STORE_HASH_KEY_BYTES]);
+void store_free(struct store *); /* NULL is fine */
+
+/* Applies the encoded command of the log entry at `index` (which becomes the revision), greater than the one before.
+ * CORACLE_EMALFORMED, and nothing changed, when the bytes are no command this version knows: the caller must stop the
+ * node. `*result` is then unchanged too. */
+MUST_CHECK int store_apply(struct store *, uint64_t index, const void *command, size_t bytes, struct store_result *);
+
+/* The document, or NULL. Borrowed until the next store_apply() unless a reference is taken. */
+struct store_record *store_get(const struct store *, struct slice collection, struct slice id);
+
+/* The first document of a collection, in byte order of ids, with an id greater than `after` (an empty `after`: the
+ * first of all). NULL at the end or when there is no such collection. Borrowed like store_get()'s. */
+struct store_record *store_after(const struct store *, struct slice collection, struct slice after);
+
+/* Documents in one collection; 0 when there is none of that name. Costs two searches of the index, no walk. */
+uint64_t store_count(const struct store *, struct slice collection);
+
+/* The first collection, in byte order of names, with a name greater than `after`; false at the end. Collections exist
+ * while they hold a document. `*name` is borrowed until the next store_apply(). */
+bool store_collection_after(const struct store *, struct slice after, struct slice *name, uint64_t *count);
+
+/* All documents' bytes (collection + id + body), and their number. */
+uint64_t store_bytes(const struct store *);
+uint64_t store_documents(const struct store *);
+
+#endif

@@ -1,0 +1,144 @@
+#include "api_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+static void view_init(struct client *c, enum client_view which) {
+  static const uint8_t leader_token[WRITE_TOKEN_BYTES] = {2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+                                                          2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2};
+  c->members[0] = (struct api_member){.id = 0xa, .name = "a", .http = "127.0.0.1:8001", .voter = true, .self = true};
+  c->members[1] = (struct api_member){.id = 0xb, .name = "b", .http = "127.0.0.1:8002", .voter = true};
+  c->members[2] = (struct api_member){.id = 0xc, .name = "c", .http = "[::1]:8003"};
+  c->view = (struct api_view){
+      .wall_ms = UINT64_C(1700000000123),
+      .uptime_ms = 42,
+      .id = 0xa,
+      .name = "a",
+      .has_cluster = true,
+      .cluster = {0xab, [15] = 0x01},
+      .role = which == LEADER ? CORACLE_RAFT_LEADER : CORACLE_RAFT_FOLLOWER,
+      .term = 7,
+      .commit = 17,
+      .members = c->members,
+      .members_n = 3,
+      .leader = which == LEADER ? &c->members[0] : which == FOLLOWER ? &c->members[1] : NULL,
+      .no_leader_reason = which == LEADERLESS ? "need 2 of 3 voters, reached 1; b silent for 4.2 s" : NULL,
+      .committed_own_term = which == LEADER,
+      .leader_token = which == FOLLOWER ? leader_token : NULL,
+  };
+}
+
+void client_open(struct client *c, enum client_view which, enum api_follower_writes follower_writes) {
+  struct api_options options = {
+      .name = "a",
+      .seed = 1,
+      .document_bytes_max = CLIENT_DOCUMENT_BYTES_MAX,
+      .follower_writes = follower_writes,
+  };
+  memset(options.token, 1, sizeof options.token);
+  *c = (struct client){.verdict = REPLICA_APPLIED};
+  c->api = api_new(&options);
+  c->replica = fake_replica_new();
+  c->parser = http_parser_new(CLIENT_DOCUMENT_BYTES_MAX);
+  view_init(c, which);
+  c->view.applied = replica_applied(c->replica);
+}
+
+void client_close(struct client *c) {
+  api_free(c->api);
+  fake_replica_free(c->replica);
+  http_parser_free(c->parser);
+  bytes_close(&c->sent);
+  bytes_close(&c->answer);
+}
+
+void read_answer(struct client *c) {
+  c->status = 0;
+  c->body = NULL;
+  if (c->answer.n == 0) return;
+  *bytes_reserve(&c->answer, 1) = '\0';
+  char *text = (char *)c->answer.data, *end = strstr(text, "\r\n\r\n");
+  assert_non_null(end);
+  assert_int_equal(sscanf(text, "HTTP/1.1 %d ", &c->status), 1);
+  c->body = end + 4;
+}
+
+static void complete(struct client *c) {
+  struct replica_result result;
+  assert_true(fake_replica_finish(c->replica, c->verdict, &result));
+  assert_ptr_equal(result.waiter, c);
+  assert_int_equal(c->answer.n, 0);
+  c->view.applied = replica_applied(c->replica);
+  c->was_proposed = true;
+  api_complete(c->api, &c->view, &c->call, &result, &c->answer);
+}
+
+void ask_bytes(struct client *c, const char *method, const char *target, const char *headers, struct slice body) {
+  struct http_error error;
+  size_t consumed = 0;
+  c->sent.n = c->answer.n = 0;
+  c->was_proposed = false;
+  bytes_printf(&c->sent, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n%s", method, target, headers ? headers : "");
+  if (body.at != NULL) bytes_printf(&c->sent, "Content-Length: %zu\r\n", body.n);
+  bytes_append_string(&c->sent, "\r\n");
+  bytes_append_slice(&c->sent, body);
+  enum http_progress progress =
+      http_parser_execute(c->parser, c->sent.data, c->sent.n, &consumed, &c->request, &error);
+  if (progress == HTTP_FAILED) fail_msg("the parser refused %s %s: %s", method, target, error.detail);
+  assert_int_equal(progress, HTTP_REQUEST_READY);
+  assert_int_equal(consumed, c->sent.n);
+  c->action = api_request(c->api, &c->view, c->replica, &c->request, &c->call, c, &c->answer);
+  if (c->action == API_WAITING) complete(c);
+  assert_int_equal(fake_replica_waiting(c->replica), 0);
+  read_answer(c);
+}
+
+void ask(struct client *c, const char *method, const char *target, const char *headers, const char *body) {
+  ask_bytes(c, method, target, headers, body ? slice_of(body) : (struct slice){0});
+}
+
+const char *header(struct client *c, const char *name) {
+  static char value[1024];
+  size_t name_n = strlen(name);
+  for (const char *line = strstr((char *)c->answer.data, "\r\n") + 2; line < c->body - 2;
+       line = strstr(line, "\r\n") + 2) {
+    if (strncasecmp(line, name, name_n) != 0 || line[name_n] != ':') continue;
+    size_t n = (size_t)(strstr(line, "\r\n") - line) - name_n - 2;
+    assert_true(n < sizeof value);
+    memcpy(value, line + name_n + 2, n);
+    value[n] = '\0';
+    return value;
+  }
+  return NULL;
+}
+
+void assert_header(struct client *c, const char *name, const char *wanted) {
+  const char *value = header(c, name);
+  if (wanted == NULL && value != NULL) fail_msg("there is a header %s: %s", name, value);
+  if (wanted == NULL) return;
+  if (value == NULL) fail_msg("there is no header %s in %s", name, (char *)c->answer.data);
+  assert_string_equal(value, wanted);
+}
+
+json_t *body_json(struct client *c) {
+  json_error_t error;
+  json_t *json = json_loads(c->body, JSON_REJECT_DUPLICATES, &error);
+  if (json == NULL) fail_msg("%s in %s", error.text, c->body);
+  return json;
+}
+
+void assert_problem(struct client *c, int status, const char *code) {
+  if (c->status != status) fail_msg("%d, not %d: %s", c->status, status, (char *)c->answer.data);
+  assert_header(c, "Content-Type", "application/problem+json");
+  assert_header(c, "Cache-Control", "no-store");
+  json_t *problem = body_json(c);
+  const char *detail = json_string_value(json_object_get(problem, "detail"));
+  assert_string_equal(json_string_value(json_object_get(problem, "type")), "about:blank");
+  assert_true(strlen(json_string_value(json_object_get(problem, "title"))) > 0);
+  assert_int_equal(json_integer_value(json_object_get(problem, "status")), status);
+  assert_string_equal(json_string_value(json_object_get(problem, "code")), code);
+  assert_non_null(strchr(detail, ' '));
+  if (status == 503) assert_header(c, "Retry-After", "1");
+  json_decref(problem);
+}

@@ -1,0 +1,59 @@
+#include "fake_replica.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+enum { PROPOSALS_MAX = 16, FIRST_INDEX = 17 };
+
+struct replica {
+  struct store *store;
+  uint64_t applied;
+  struct {
+    struct coracle_raft_entry *entry; /* owned */
+    void *waiter;
+  } proposals[PROPOSALS_MAX]; /* oldest first */
+  size_t proposals_n;
+};
+
+struct replica *fake_replica_new(void) {
+  static const uint8_t key[STORE_HASH_KEY_BYTES] = {7};
+  struct replica *replica = memory_zalloc(sizeof *replica);
+  replica->store = store_new(key);
+  replica->applied = FIRST_INDEX - 1;
+  return replica;
+}
+
+void fake_replica_free(struct replica *replica) {
+  for (size_t i = 0; i < replica->proposals_n; i++) coracle_raft_entry_unref(replica->proposals[i].entry);
+  store_free(replica->store);
+  free(replica);
+}
+
+bool fake_replica_finish(struct replica *replica, enum replica_verdict verdict, struct replica_result *result) {
+  if (replica->proposals_n == 0) return false;
+  struct coracle_raft_entry *entry = replica->proposals[0].entry;
+  *result = (struct replica_result){.waiter = replica->proposals[0].waiter, .verdict = verdict};
+  replica->proposals_n--;
+  memmove(replica->proposals, replica->proposals + 1, replica->proposals_n * sizeof *replica->proposals);
+  if (verdict == REPLICA_APPLIED) {
+    result->index = ++replica->applied;
+    int error = store_apply(replica->store, result->index, entry->data, entry->bytes, &result->store);
+    assert(error == 0);
+  }
+  coracle_raft_entry_unref(entry);
+  return true;
+}
+
+size_t fake_replica_waiting(const struct replica *replica) { return replica->proposals_n; }
+
+void replica_propose(struct replica *replica, struct coracle_raft_entry *entry, void *waiter) {
+  assert(replica->proposals_n < PROPOSALS_MAX && waiter != NULL);
+  replica->proposals[replica->proposals_n].entry = entry;
+  replica->proposals[replica->proposals_n++].waiter = waiter;
+}
+
+const struct store *replica_store(const struct replica *replica) { return replica->store; }
+
+uint64_t replica_applied(const struct replica *replica) { return replica->applied; }

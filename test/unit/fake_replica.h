@@ -1,0 +1,17 @@
+/* A replica for tests of what stands above it: the sole leader of a cluster of one. A proposal waits until the test
+ * says with which verdict it ends; REPLICA_APPLIED applies it to a real store.
+ *
+ * It defines the replica_* functions that src/api/ calls, in place of the real ones. */
+#ifndef TEST_FAKE_REPLICA_H
+#define TEST_FAKE_REPLICA_H
+
+#include "replica/replica.h"
+
+struct replica *fake_replica_new(void);
+void fake_replica_free(struct replica *); /* what still waits is dropped */
+
+/* Ends the oldest proposal; false when none waits. */
+bool fake_replica_finish(struct replica *, enum replica_verdict, struct replica_result *);
+size_t fake_replica_waiting(const struct replica *);
+
+#endif

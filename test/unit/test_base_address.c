@@ -1,0 +1,181 @@
+/* Goal: addresses are read from exactly the texts that address.h names, print as they were written, and in
+ * bytes have one spelling only: two that are the same place compare equal. */
+#include "base/address.h"
+
+#include "golden.h"
+
+static void texts_and_back(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    const char *printed;
+    enum address_family family;
+    bool loopback, wildcard;
+  } rows[] = {
+      {"127.0.0.1:8000", "127.0.0.1:8000", ADDRESS_IP4, true, false},
+      {"localhost:8000", "127.0.0.1:8000", ADDRESS_IP4, true, false},
+      {"127.255.0.9:1", "127.255.0.9:1", ADDRESS_IP4, true, false},
+      {"0.0.0.0:0", "0.0.0.0:0", ADDRESS_IP4, false, true},
+      {"192.168.255.1:65535", "192.168.255.1:65535", ADDRESS_IP4, false, false},
+      {"255.255.255.255:00080", "255.255.255.255:80", ADDRESS_IP4, false, false},
+      {"[::1]:8000", "[::1]:8000", ADDRESS_IP6, true, false},
+      {"[::]:65535", "[::]:65535", ADDRESS_IP6, false, true},
+      {"[2001:DB8:0:0:0:0:0:1]:9", "[2001:db8::1]:9", ADDRESS_IP6, false, false},
+      {"[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535",
+       "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535", ADDRESS_IP6, false, false},
+      {"[::ffff:127.0.0.1]:8000", "[::ffff:127.0.0.1]:8000", ADDRESS_IP6, false, false},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct address address, again;
+    char text[ADDRESS_TEXT_MAX];
+    if (address_parse(rows[i].text, &address) != 0) fail_msg("\"%s\" was refused", rows[i].text);
+    assert_int_equal(address.family, rows[i].family);
+    assert_int_equal(address_is_loopback(&address), rows[i].loopback);
+    assert_int_equal(address_is_wildcard(&address), rows[i].wildcard);
+    assert_ptr_equal(address_format(&address, text), text);
+    assert_string_equal(text, rows[i].printed);
+    assert_int_equal(address_parse(text, &again), 0);
+    assert_true(address_equal(&address, &again));
+  }
+}
+
+static void bad_texts(void **state) {
+  (void)state;
+  static const char *const bad[] = {
+      "",
+      ":",
+      ":80",
+      "127.0.0.1",
+      "127.0.0.1:",
+      "8000",
+      "localhost",
+      "localhost:",
+      "localhost :80",
+      "127.0.0.1:65536",
+      "127.0.0.1:99999",
+      "127.0.0.1:000080",
+      "127.0.0.1:100000",
+      "127.0.0.1:18446744073709551696", /* 80 modulo 2 to the 64 */
+      "127.0.0.1:-1",
+      "127.0.0.1:+1",
+      "127.0.0.1: 80",
+      "127.0.0.1:80 ",
+      "127.0.0.1:80x",
+      "127.0.0.1:0x50",
+      " 127.0.0.1:80",
+      "127.0.0.1 :80",
+      "127.1:80",
+      "127.0.0.256:80",
+      "127.0.0.1.1:80",
+      "127.0.0.:80",
+      "0x7f.0.0.1:80",
+      "::1:80",
+      "[::1]",
+      "[::1]:",
+      "[::1]80",
+      "[::1:80",
+      "::1]:80",
+      "[]:80",
+      "[:]:80",
+      "[::1%lo]:80",
+      "[fe80::1%1]:80",
+      "[127.0.0.1]:80",
+      "[[::1]]:80",
+      "[::g]:80",
+      "[1:2:3:4:5:6:7:8:9]:80",
+      "example.com:80",
+      "LOCALHOST:80",
+      "http://127.0.0.1:80",
+      "127.0.0.1:80:80",
+      "127.0.0.1:80/",
+      "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255 and more than fits]:80",
+      "this is a name that is longer than any address that could ever be written down in a text:80",
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    char *copy = (char *)exact_copy(bad[i], strlen(bad[i]) + 1);
+    struct address address = {.family = ADDRESS_IP4, .ip = {1, 2, 3, 4}, .port = 5}, before = address;
+    if (address_parse(copy, &address) != CORACLE_EMALFORMED) fail_msg("\"%s\" was taken", bad[i]);
+    assert_true(address_equal(&address, &before));
+    free(copy);
+  }
+}
+
+static struct address parsed(const char *text) {
+  struct address address;
+  assert_int_equal(address_parse(text, &address), 0);
+  return address;
+}
+
+static void equality(void **state) {
+  (void)state;
+  struct address all[] = {{0},
+                          parsed("127.0.0.1:80"),
+                          parsed("127.0.0.1:81"),
+                          parsed("127.0.0.2:80"),
+                          parsed("[7f00:1::]:80"), /* the same bytes in another family */
+                          parsed("[::ffff:127.0.0.1]:80")};
+  for (size_t i = 0; i < 6; i++)
+    for (size_t j = 0; j < 6; j++) assert_int_equal(address_equal(&all[i], &all[j]), i == j);
+}
+
+static void the_unknown_address_prints(void **state) {
+  (void)state;
+  struct address unknown = {0};
+  char text[ADDRESS_TEXT_MAX];
+  assert_string_equal(address_format(&unknown, text), "unknown:0");
+  assert_false(address_is_loopback(&unknown));
+}
+
+static void layout_is_pinned(void **state) {
+  (void)state;
+  struct bytes b = {0};
+  struct address ip4 = parsed("127.0.0.1:8000"), ip6 = parsed("[2001:db8::1]:65535"), unknown = {0};
+  put_address(&b, &ip4);
+  put_address(&b, &ip6);
+  put_address(&b, &unknown);
+  assert_golden(b.data, b.n,
+                "04 7f000001000000000000000000000000 401f"
+                "06 20010db8000000000000000000000001 ffff"
+                "00 00000000000000000000000000000000 0000");
+
+  struct reader r = reader_of(b.data, b.n);
+  struct address back[] = {get_address(&r), get_address(&r), get_address(&r)};
+  assert_true(reader_done(&r));
+  assert_true(address_equal(&back[0], &ip4));
+  assert_true(address_equal(&back[1], &ip6));
+  assert_true(address_equal(&back[2], &unknown));
+  bytes_close(&b);
+}
+
+static bool is_read(const uint8_t *bytes, size_t n) {
+  uint8_t *copy = exact_copy(bytes, n);
+  struct reader r = reader_of(copy, n);
+  (void)get_address(&r);
+  free(copy);
+  return reader_ok(&r);
+}
+
+static void bad_bytes(void **state) {
+  (void)state;
+  for (int family = 0; family < 256; family++) {
+    uint8_t bytes[19] = {(uint8_t)family};
+    bool known = family == ADDRESS_NONE || family == ADDRESS_IP4 || family == ADDRESS_IP6;
+    assert_int_equal(is_read(bytes, sizeof bytes), known);
+    for (size_t n = 0; n < sizeof bytes; n++) assert_false(is_read(bytes, n));
+    for (size_t i = 1; i <= 16; i++) { /* bytes of the IP that the family does not use */
+      bytes[i] = 1;
+      assert_int_equal(is_read(bytes, sizeof bytes),
+                       family == ADDRESS_IP6 || (family == ADDRESS_IP4 && i <= 4));
+      bytes[i] = 0;
+    }
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(texts_and_back),   cmocka_unit_test(bad_texts),
+      cmocka_unit_test(equality),         cmocka_unit_test(the_unknown_address_prints),
+      cmocka_unit_test(layout_is_pinned), cmocka_unit_test(bad_bytes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
