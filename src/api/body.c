@@ -117,8 +117,8 @@ static struct slice trim(struct slice text) {
 
 static void read_id(const json_t *root, struct body *body) {
   const json_t *id = json_object_get(root, "id");
-  body->id_kind = id == NULL ? BODY_ID_ABSENT : json_is_string(id) ? BODY_ID_STRING : BODY_ID_OTHER;
-  if (body->id_kind == BODY_ID_STRING) bytes_append(&body->id, json_string_value(id), json_string_length(id));
+  body->has_id = id != NULL;
+  if (json_is_string(id)) bytes_append(&body->id, json_string_value(id), json_string_length(id));
 }
 
 bool body_read(struct exchange *x, struct body *body) {
@@ -145,7 +145,7 @@ void body_close(struct body *body) {
 }
 
 struct slice body_document(const struct body *body, struct slice id, struct bytes *storage) {
-  if (body->id_kind == BODY_ID_STRING) return body->object;
+  if (body->has_id) return body->object;
   struct slice rest = {body->object.at + 1, body->object.n - 1}; /* after the brace */
   bytes_append_string(storage, "{");
   member_string(storage, "id", id);

@@ -13,12 +13,10 @@ enum {
   DOCUMENT_KEYS_MAX = 4096, /* members of any one object: bounds what colliding keys can cost to parse */
 };
 
-enum body_id { BODY_ID_ABSENT, BODY_ID_STRING, BODY_ID_OTHER };
-
 struct body {
-  struct slice object;  /* not owned: within the request's body */
-  enum body_id id_kind; /* of the member "id" */
-  struct bytes id;      /* decoded, of a BODY_ID_STRING; owned */
+  struct slice object; /* not owned: within the request's body */
+  bool has_id;         /* there is a member "id" */
+  struct bytes id;     /* it decoded; empty, which is no valid id, when it is not a string; owned */
 };
 
 /* Checks the content type and the bytes. False: answered with what is wrong, and nothing to close. */

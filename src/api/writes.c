@@ -60,15 +60,14 @@ enum api_action document_post(struct exchange *x) {
   struct slice id = {made, sizeof made};
   enum api_action action = API_RESPONDED;
   if (!body_read(x, &body)) return API_RESPONDED;
-  if (body.id_kind == BODY_ID_ABSENT)
-    ulids_next(&x->api->ulids, x->view->wall_ms, made);
-  else
+  if (body.has_id)
     id = slice_of_bytes(&body.id);
-  if (body.id_kind == BODY_ID_OTHER || !document_id_is_valid(id)) {
-    answer_invalid_id(&x->answer);
-  } else {
+  else
+    ulids_next(&x->api->ulids, x->view->wall_ms, made);
+  if (document_id_is_valid(id))
     action = propose_document(x, KIND_POST, &body, id);
-  }
+  else
+    answer_invalid_id(&x->answer);
   body_close(&body);
   return action;
 }
@@ -77,13 +76,12 @@ enum api_action document_put(struct exchange *x) {
   struct body body;
   enum api_action action = API_RESPONDED;
   if (!body_read(x, &body)) return API_RESPONDED;
-  if (body.id_kind == BODY_ID_OTHER ||
-      (body.id_kind == BODY_ID_STRING && !slice_equal(slice_of_bytes(&body.id), x->id))) {
+  if (!body.has_id || slice_equal(slice_of_bytes(&body.id), x->id)) {
+    action = propose_document(x, KIND_PUT, &body, x->id);
+  } else {
     answer_problem(
         &x->answer, PROBLEM_ID_MISMATCH,
         "\"id\" in the body must be a string equal to the id in the URL; change one, or leave it out.");
-  } else {
-    action = propose_document(x, KIND_PUT, &body, x->id);
   }
   body_close(&body);
   return action;

@@ -300,6 +300,12 @@ static bool any_running(const struct demo_cluster *cluster) {
   return false;
 }
 
+/* One that has only just started dies of SIGTERM itself. */
+static bool ended_well(const struct process *process) {
+  int status = process->status;
+  return WIFSIGNALED(status) ? WTERMSIG(status) == SIGTERM : WEXITSTATUS(status) == 0;
+}
+
 /* Asks all nodes to end and waits for them. False when some had to be killed or ended badly. */
 static bool end_nodes(struct demo_cluster *cluster) {
   unsigned requests = cluster->stop_requests;
@@ -321,7 +327,7 @@ static bool end_nodes(struct demo_cluster *cluster) {
     struct process *process = &cluster->nodes[i].process;
     bool hangs = process->running;
     process_close(process);
-    if (!asked[i] || (WIFEXITED(process->status) && WEXITSTATUS(process->status) == 0)) continue;
+    if (!asked[i] || ended_well(process)) continue;
     process_describe_end(process, how, sizeof how);
     narrator_problem(cluster->narrator, "%s did not end as SIGTERM asked it to%s: %s", cluster->nodes[i].name,
                      hangs ? " in time" : "", how);

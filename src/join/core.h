@@ -48,6 +48,7 @@ struct join {
   char name[JOIN_NAME_BYTES_MAX + 1];
   struct random random;
   uint64_t now_ms;
+  uint64_t ticked_ms; /* of the last join_tick() */
   uint64_t started_ms;
   uint8_t cluster[JOIN_CLUSTER_BYTES]; /* zero: fresh */
 

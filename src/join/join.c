@@ -108,7 +108,7 @@ static void orphan_tick(struct join *j, const struct join_situation *s) {
 }
 
 void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) {
-  j->now_ms = now_ms;
+  j->now_ms = j->ticked_ms = now_ms;
   if (join_hears_leader(s)) j->leaderless_since_ms = now_ms;
   orphan_tick(j, s);
   if (join_is_fresh(j) && s->member) return; /* just yielded: the situation is the old core's */
@@ -121,8 +121,8 @@ void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) 
 }
 
 uint64_t join_wakeup_ms(const struct join *j) {
-  if (j->now_ms < j->bind_eager_until_ms && !j->holding) return j->now_ms + BIND_EAGER_MS;
-  return j->now_ms + j->options.heartbeat_ms;
+  if (j->ticked_ms < j->bind_eager_until_ms && !j->holding) return j->ticked_ms + BIND_EAGER_MS;
+  return j->ticked_ms + j->options.heartbeat_ms;
 }
 
 void join_stream_ended(struct join *j, const struct join_situation *s, uint64_t now_ms) {

@@ -52,7 +52,7 @@ enum join_action_type {
   JOIN_DO_ADOPT,    /* start an empty one that waits for the leader of `cluster` */
   JOIN_DO_YIELD,    /* drop the core and its log, take the id join_id() and be fresh */
   JOIN_DO_CAMPAIGN, /* the address was won: ask for votes */
-  JOIN_DO_CHANGE,   /* leader: change to `configuration` */
+  JOIN_DO_CHANGE,   /* leader: change to `configuration`; `text` says what changes, to be logged if it does */
   JOIN_DO_LINK,     /* leader: open a replication stream to member `to_id` at `to` with `token`, unless one is open */
   JOIN_DO_OPEN_HTTP,
   JOIN_DO_LOG, /* `text` */

@@ -97,17 +97,17 @@ static bool has_successor(const struct join *j, const struct join_situation *s,
   return false;
 }
 
-/* Takes the first dead member that may go out of *next. */
-static bool remove_dead(struct join *j, const struct join_situation *s,
-                        struct coracle_raft_configuration *next) {
+/* Takes the first dead member that may go out of *next, and says so in `text`. */
+static bool remove_dead(const struct join *j, const struct join_situation *s,
+                        struct coracle_raft_configuration *next, struct bytes *text) {
   for (uint32_t i = 0; i < next->members_n; i++) {
     struct join_member info;
     const uint64_t id = next->members[i].id;
     if (id == j->options.id || join_member_decode(&next->members[i], &info) != 0 || !is_dead(j, s, id))
       continue;
     if (!info.memory_storage && !has_successor(j, s, &info)) continue;
-    join_log(j, JOIN_LOG_INFO, "membership: removing %s (%016" PRIx64 "): it is dead%s", info.name, id,
-             info.memory_storage ? ", and its memory storage with it" : " and replaced");
+    bytes_printf(text, "membership: removing %s (%016" PRIx64 "): it is dead%s", info.name, id,
+                 info.memory_storage ? ", and its memory storage with it" : " and replaced");
     next->members[i] = next->members[--next->members_n];
     return true;
   }
@@ -115,8 +115,8 @@ static bool remove_dead(struct join *j, const struct join_situation *s,
 }
 
 /* Takes everybody in who waits and is still heard, as far as there is room. */
-static bool add_learners(struct join *j, const struct join_situation *s,
-                         struct coracle_raft_configuration *next) {
+static bool add_learners(const struct join *j, const struct join_situation *s,
+                         struct coracle_raft_configuration *next, struct bytes *text) {
   bool added = false;
   for (size_t i = 0; i < TABLE_MAX && next->members_n < CORACLE_RAFT_MEMBERS_MAX; i++) {
     const struct table_entry *entry = &j->table[i];
@@ -131,7 +131,8 @@ static bool add_learners(struct join *j, const struct join_situation *s,
     struct coracle_raft_member *member = &next->members[next->members_n++];
     *member = (struct coracle_raft_member){.id = entry->id};
     join_member_encode(&info, member);
-    join_log(j, JOIN_LOG_INFO, "membership: adding %s (%016" PRIx64 ") as a learner", info.name, entry->id);
+    bytes_printf(text, "%s %s (%016" PRIx64 ")", added ? "," : "membership: adding as a learner:", info.name,
+                 entry->id);
     added = true;
   }
   return added;
@@ -139,9 +140,15 @@ static bool add_learners(struct join *j, const struct join_situation *s,
 
 static void change_configuration(struct join *j, const struct join_situation *s) {
   struct coracle_raft_configuration next = *s->configuration;
+  struct bytes text = {0};
   if (!s->raft.configuration_committed || !s->raft.committed_own_term) return;
-  if (!remove_dead(j, s, &next) && !add_learners(j, s, &next)) return;
-  join_act(j, JOIN_DO_CHANGE)->configuration = next;
+  if (remove_dead(j, s, &next, &text) || add_learners(j, s, &next, &text)) {
+    struct join_action *action = join_act(j, JOIN_DO_CHANGE);
+    action->configuration = next;
+    action->level = JOIN_LOG_INFO;
+    snprintf(action->text, sizeof action->text, "%.*s", (int)text.n, (const char *)text.data);
+  }
+  bytes_close(&text);
 }
 
 /* A stream to every member whose token is known; the node skips those that are open or being opened. */

@@ -14,6 +14,7 @@ enum {
   BACKLOG = 1024,            /* connections that wait to be accepted */
   ACCEPTS_PER_TURN_MAX = 64, /* so that a flood of connections delays no heartbeat */
   ACCEPT_PAUSE_MS = 100,     /* when there are no descriptors or no memory */
+  ACCEPT_LOG_MS = 10000,     /* between two lines about that */
 };
 
 /* ---- Binding ----------------------------------------------------------------------------------------------
@@ -89,8 +90,9 @@ static void on_accept_again(uv_timer_t *timer) {
 static void pause_accepting(struct shell *shell, int error) {
   uv_poll_stop(&shell->acceptable);
   uv_timer_start(&shell->accept_again, on_accept_again, ACCEPT_PAUSE_MS, 0);
-  if (shell->accept_failed) return;
-  shell->accept_failed = true;
+  uint64_t now_ms = shell_now_ms();
+  if (shell->accept_logged_ms != 0 && now_ms < shell->accept_logged_ms + ACCEPT_LOG_MS) return;
+  shell->accept_logged_ms = now_ms;
   log_printf(&shell->log, NODE_LOG_WARN, "cannot accept HTTP connections for now: %s", strerror(error));
 }
 
@@ -100,7 +102,6 @@ static void on_acceptable(uv_poll_t *poll, int status, int events) {
   for (int i = 0; i < ACCEPTS_PER_TURN_MAX; i++) {
     int fd = accept4(shell->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      shell->accept_failed = false;
       stream_accept(shell, fd);
     } else if (is_lasting(errno)) {
       pause_accepting(shell, errno);

@@ -170,12 +170,13 @@ int shell_open(struct shell *shell, enum node_log_level level, const char *name)
   list_init(&shell->closing);
   list_init(&shell->drained);
   log_open(&shell->log, level, name);
+  /* From here on a signal is noted, and told once the loop runs. */
+  uv_signal_start(&shell->sigterm, on_signal, SIGTERM);
+  uv_signal_start(&shell->sigint, on_signal, SIGINT);
   return 0;
 }
 
 int shell_run(struct shell *shell) {
-  uv_signal_start(&shell->sigterm, on_signal, SIGTERM);
-  uv_signal_start(&shell->sigint, on_signal, SIGINT);
   uv_prepare_start(&shell->before_sleep, on_before_sleep);
   uv_check_start(&shell->after_sleep, on_after_sleep);
   shell_step(shell, (struct node_event){.type = NODE_START});

@@ -50,7 +50,7 @@ struct shell {
   uv_poll_t acceptable;    /* active while connections are accepted */
   bool acceptable_inited;  /* NODE_OPEN_HTTP came */
   uv_timer_t accept_again; /* runs while accepting is paused for want of descriptors */
-  bool accept_failed;      /* logged; until the next connection that is accepted */
+  uint64_t accept_logged_ms; /* when that was last logged; 0: never */
 
   /* stream.c */
   struct list streams; /* struct stream, open or connecting */

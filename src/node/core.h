@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "base/queue.h"
+#include "base/random.h"
 #include "http/response.h"
 #include "join/join.h"
 #include "node/node.h"
@@ -163,13 +164,13 @@ void effect_send(struct node *, const struct address *to, const struct bytes *da
 __attribute__((format(printf, 3, 4))) void effect_log(struct node *, enum node_log_level, const char *format, ...);
 bool effect_pop(struct node *, struct node_effect *);
 /* The stream has output: it leaves at the end of the turn. */
-void stream_touch(struct node *, struct node_stream *);
-void stream_close(struct node *, struct node_stream *);
+void node_stream_touch(struct node *, struct node_stream *);
+void node_stream_close(struct node *, struct node_stream *);
 /* Closes it after the output of this turn. */
-void stream_close_after_flush(struct node *, struct node_stream *);
-void stream_pause(struct node *, struct node_stream *, bool pause);
-struct node_stream *stream_new(struct node *, enum stream_kind);
-void stream_free(struct node *, struct node_stream *);
+void node_stream_close_after_flush(struct node *, struct node_stream *);
+void node_stream_pause(struct node *, struct node_stream *, bool pause);
+struct node_stream *node_stream_new(struct node *, enum stream_kind);
+void node_stream_free(struct node *, struct node_stream *);
 
 /* consensus.c */
 void consensus_start(struct node *);
@@ -201,14 +202,15 @@ struct node_stream *link_find(struct node *, uint64_t peer, enum stream_kind);
 void link_close_followers(struct node *);
 
 /* clients.c */
-void client_receive(struct node *, struct node_stream *);
+void client_receive(struct node *, struct node_stream *, const uint8_t *data, size_t n);
 void client_closed(struct node *, struct node_stream *);
 void client_complete(struct node *, struct call *);
 void client_continue(struct node *, struct node_stream *);
 void client_deadline(struct node *, struct node_stream *);
 
 /* forward.c */
-void forward_submit(struct node *, struct call *, const struct http_request *);
+/* False when it cannot be: call->answer then says why. */
+bool forward_submit(struct node *, struct call *, const struct http_request *);
 void forward_connected(struct node *, struct node_stream *);
 void forward_receive(struct node *, struct node_stream *);
 void forward_closed(struct node *, struct node_stream *);

@@ -1,5 +1,5 @@
-/* The queue of effects, and each stream's output. What effects point to lies in one arena that is emptied when the
- * queue is. */
+/* The queue of effects, and each stream's output. What effects point to lies in one arena that is emptied
+ * when the queue is. */
 #include "base/memory.h"
 #include "node/core.h"
 
@@ -49,7 +49,7 @@ static bool pop_write(struct node *node, struct node_effect *effect) {
   list_remove(link);
   if (stream->out.n == 0) { /* only the closing is left */
     assert(stream->close_when_flushed);
-    stream_close(node, stream);
+    node_stream_close(node, stream);
     return effect_pop(node, effect);
   }
   if (stream->undrained_bytes == 0) stream->undrained_since_ms = node->now_ms;
@@ -57,7 +57,7 @@ static bool pop_write(struct node *node, struct node_effect *effect) {
   *effect = (struct node_effect){
       .type = NODE_WRITE, .stream = stream, .data = stream->out.data, .n = stream->out.n};
   node->lent = stream;
-  if (stream->close_when_flushed) stream_close(node, stream);
+  if (stream->close_when_flushed) node_stream_close(node, stream);
   return true;
 }
 
@@ -75,30 +75,30 @@ bool effect_pop(struct node *node, struct node_effect *effect) {
   return true;
 }
 
-void stream_touch(struct node *node, struct node_stream *stream) {
+void node_stream_touch(struct node *node, struct node_stream *stream) {
   if (stream->closing || list_is_linked(&stream->dirty)) return;
   if (stream->out.n > 0 || stream->close_when_flushed) list_append(&node->dirty, &stream->dirty);
 }
 
-void stream_close(struct node *node, struct node_stream *stream) {
+void node_stream_close(struct node *node, struct node_stream *stream) {
   if (stream->closing) return;
   stream->closing = true;
   if (list_is_linked(&stream->dirty)) list_remove(&stream->dirty);
   effect_push(node, NODE_CLOSE, stream);
 }
 
-void stream_close_after_flush(struct node *node, struct node_stream *stream) {
+void node_stream_close_after_flush(struct node *node, struct node_stream *stream) {
   stream->close_when_flushed = true;
-  stream_touch(node, stream);
+  node_stream_touch(node, stream);
 }
 
-void stream_pause(struct node *node, struct node_stream *stream, bool pause) {
+void node_stream_pause(struct node *node, struct node_stream *stream, bool pause) {
   if (stream->closing || stream->paused == pause) return;
   stream->paused = pause;
   effect_push(node, pause ? NODE_PAUSE : NODE_RESUME, stream);
 }
 
-struct node_stream *stream_new(struct node *node, enum stream_kind kind) {
+struct node_stream *node_stream_new(struct node *node, enum stream_kind kind) {
   struct node_stream *stream = memory_zalloc(sizeof *stream);
   stream->kind = kind;
   stream->deadline_ms = UINT64_MAX;
@@ -108,7 +108,7 @@ struct node_stream *stream_new(struct node *node, enum stream_kind kind) {
   return stream;
 }
 
-void stream_free(struct node *node, struct node_stream *stream) {
+void node_stream_free(struct node *node, struct node_stream *stream) {
   if (node->lent == stream) node->lent = NULL;
   if (list_is_linked(&stream->dirty)) list_remove(&stream->dirty);
   list_remove(&stream->link);

@@ -84,6 +84,11 @@ struct coracle_raft {
   uint64_t commit_notice_ms;      /* leader: when to tell idle followers the commit index */
   uint64_t round;                 /* of the current election or the newest heartbeat */
 
+  /* The last pre-vote refused for no other reason than that the leader is heard; from == 0: none. Should that leader's
+   * stream end a moment later, it is answered again: the asker saw it end first. */
+  struct coracle_raft_message premature;
+  uint64_t premature_ms;
+
   /* The leader's. */
   uint64_t leader_since_ms;
   uint64_t leader_first_round; /* replies to older rounds are stale */
@@ -142,6 +147,7 @@ void raft_campaign(struct coracle_raft *);
 void raft_election_timeout(struct coracle_raft *);
 void raft_election_persisted(struct coracle_raft *);
 void raft_receive_vote_request(struct coracle_raft *, const struct coracle_raft_message *);
+void raft_answer_premature(struct coracle_raft *);
 void raft_receive_vote_reply(struct coracle_raft *, const struct coracle_raft_message *);
 
 /* heartbeat.c */

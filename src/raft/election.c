@@ -41,7 +41,7 @@ static void ask_for_votes(struct coracle_raft *raft) {
   const bool pre = raft->role == CORACLE_RAFT_PRE_CANDIDATE;
   for (size_t i = 0; i < raft->peers_n; i++) {
     const struct raft_peer *peer = &raft->peers[i];
-    if (!peer->voter || peer->id == raft->options.id || peer->vote != VOTE_UNKNOWN) continue;
+    if (!peer->voter || peer->id == raft->options.id || peer->vote == VOTE_GRANTED) continue;
     struct coracle_raft_message *request = raft_message(raft, CORACLE_RAFT_VOTE_REQUEST, peer->id);
     request->term = pre ? raft->term + 1 : raft->term;
     request->after_sequence = raft->vote_sequence;
@@ -167,7 +167,19 @@ static void receive_pre_vote_request(struct coracle_raft *raft, const struct cor
       log_is_up_to_date(raft, request->vote_request.last_term, request->vote_request.last_index);
   const bool hears_leader = raft_hears_leader(raft);
   reply_to_vote_request(raft, request, request->term > raft->term && up_to_date && !hears_leader);
-  if (!up_to_date && !hears_leader && raft->role == CORACLE_RAFT_FOLLOWER) raft_campaign(raft);
+  if (hears_leader) {
+    raft->premature = *request;
+    raft->premature_ms = raft->now_ms;
+  } else if (!up_to_date && raft->role == CORACLE_RAFT_FOLLOWER) {
+    raft_campaign(raft);
+  }
+}
+
+void raft_answer_premature(struct coracle_raft *raft) {
+  struct coracle_raft_message request = raft->premature;
+  raft->premature.from = 0;
+  if (request.from != 0 && !raft_elapsed(raft, raft->premature_ms, raft->options.heartbeat_ms))
+    receive_pre_vote_request(raft, &request);
 }
 
 /* Section 3.4; a learner votes too when asked: the asker may know a configuration in which it is a voter

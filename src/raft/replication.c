@@ -84,7 +84,10 @@ void raft_advance_commit(struct coracle_raft *raft) {
 
 void raft_link_changed(struct coracle_raft *raft, uint64_t id, bool up) {
   struct raft_peer *peer = raft_peer_find(raft, id);
-  if (!up && id == raft->leader && raft->role == CORACLE_RAFT_FOLLOWER) raft->leader_heard_ms = NEVER;
+  if (!up && id == raft->leader && raft->role == CORACLE_RAFT_FOLLOWER) {
+    raft->leader_heard_ms = NEVER;
+    raft_answer_premature(raft);
+  }
   if (peer == NULL || id == raft->options.id) return;
   peer->link = up;
   if (raft->role != CORACLE_RAFT_LEADER) return;

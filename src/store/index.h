@@ -1,11 +1,13 @@
 /* The ordered index: all records by (collection, id), in byte order, in a B+-tree that counts.
  *
- * Chosen over a skip list for its memory (8 bytes a record in full leaves, 12 in random order, and nothing inside the
- * record, which can so be replaced without its neighbours noticing) and for its cache misses: four levels hold a
- * million records, and the upper ones stay in the cache. Every inner node keeps the number of records below each
- * child, so the size of a collection is the difference of two ranks and nothing has to be kept up per collection.
+ * Chosen over a skip list for its memory (8 bytes a record in full leaves, 12 in random order, and nothing
+ * inside the record, which can so be replaced without its neighbours noticing) and for its cache misses: four
+ * levels hold a million records, and the upper ones stay in the cache. Every inner node keeps the number of
+ * records below each child, so the size of a collection is the difference of two ranks and nothing has to be
+ * kept up per collection.
  *
- * The index borrows the records: whoever owns the references removes a record from here before dropping its own. */
+ * The index borrows the records: whoever owns the references removes a record from here before dropping its
+ * own. */
 #ifndef CORACLE_STORE_INDEX_H
 #define CORACLE_STORE_INDEX_H
 

@@ -1,11 +1,11 @@
-/* The hash table from (collection, id) to the record: linear hashing with chains (Litwin 1980; in memory as in
- * Larson, "Dynamic hash tables", CACM 31(4), 1988).
+/* The hash table from (collection, id) to the record: linear hashing with chains (Litwin 1980; in memory as
+ * in Larson, "Dynamic hash tables", CACM 31(4), 1988).
  *
- * The table grows and shrinks by one bucket at a time: adding a bucket splits one other, whose records are told apart
- * by one more bit of their hash. So there is never a second table, and never a stall, however many documents there
- * are. The longest pause that a change can meet is: one split (about one record, the longest chain at worst, which a
- * keyed hash keeps near ten for a million records), a fresh segment of 8 KiB to clear once in 1024 growths, and at
- * each doubling of the segment directory its copy (8 KiB for a million records).
+ * The table grows and shrinks by one bucket at a time: adding a bucket splits one other, whose records are
+ * told apart by one more bit of their hash. So there is never a second table, and never a stall, however many
+ * documents there are. The longest pause that a change can meet is: one split (about one record, the longest
+ * chain at worst, which a keyed hash keeps near ten for a million records), a fresh segment of 8 KiB to clear
+ * once in 1024 growths, and at each doubling of the segment directory its copy (8 KiB for a million records).
  *
  * The table owns one reference to each record in it. */
 #ifndef CORACLE_STORE_TABLE_H
@@ -29,7 +29,7 @@ struct table {
   struct table_segment **segments; /* the buckets in order; owned */
   size_t segments_max;             /* places in `segments` */
   size_t buckets;                  /* in use */
-  size_t level;                    /* a power of two; level <= buckets <= 2 * level: bucket b + level was split off b */
+  size_t level; /* a power of two; level <= buckets <= 2 * level: bucket b + level was split off b */
   uint64_t records;
 };
 
@@ -37,14 +37,16 @@ void table_init(struct table *, const uint8_t hash_key[STORE_HASH_KEY_BYTES]);
 /* Drops the reference to every record. */
 void table_close(struct table *);
 
-/* The hash that the functions below want, in `hash` and in store_record.hash. Lengths as command.h limits them. */
+/* The hash that the functions below want, in `hash` and in store_record.hash. Lengths as command.h limits
+ * them. */
 uint32_t table_hash(const struct table *, struct slice collection, struct slice id);
 /* NULL when there is none. */
-struct store_record *table_find(const struct table *, uint32_t hash, struct slice collection, struct slice id);
+struct store_record *table_find(const struct table *, uint32_t hash, struct slice collection,
+                                struct slice id);
 /* Takes over a reference to a record whose (collection, id) is not in the table. */
 void table_insert(struct table *, struct store_record *);
-/* Puts a record in the place of one of the same (collection, id): takes over a reference to it, and hands the one to
- * `old` back to the caller. */
+/* Puts a record in the place of one of the same (collection, id): takes over a reference to it, and hands the
+ * one to `old` back to the caller. */
 void table_replace(struct table *, struct store_record *old, struct store_record *record);
 /* Hands the reference back to the caller. */
 void table_remove(struct table *, struct store_record *);

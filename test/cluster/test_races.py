@@ -113,7 +113,7 @@ def test_storm_of_restarts(make_cluster):
         node = dice.choice(cluster.nodes)
         node.kill()
         node.start()
-    # A majority of voters may be gone for good by now, which no cluster with memory storage survives: then all
+    # A majority of voters may be gone for good now, which no cluster with memory storage survives: then all
     # are restarted, as the reason that they give tells to.
     try:
         cluster.wait_formed(deadline_s=10)

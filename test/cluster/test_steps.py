@@ -5,7 +5,7 @@ import socket
 import time
 
 import kernel
-from client import Connection, request_bytes, wait_until
+from client import request_bytes, wait_until
 
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (ERROR|WARN |INFO |DEBUG) \w+: \S.*")
 

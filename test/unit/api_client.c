@@ -7,7 +7,8 @@
 static void view_init(struct client *c, enum client_view which) {
   static const uint8_t leader_token[WRITE_TOKEN_BYTES] = {2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
                                                           2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2};
-  c->members[0] = (struct api_member){.id = 0xa, .name = "a", .http = "127.0.0.1:8001", .voter = true, .self = true};
+  c->members[0] =
+      (struct api_member){.id = 0xa, .name = "a", .http = "127.0.0.1:8001", .voter = true, .self = true};
   c->members[1] = (struct api_member){.id = 0xb, .name = "b", .http = "127.0.0.1:8002", .voter = true};
   c->members[2] = (struct api_member){.id = 0xc, .name = "c", .http = "[::1]:8003"};
   c->view = (struct api_view){
@@ -22,7 +23,9 @@ static void view_init(struct client *c, enum client_view which) {
       .commit = 17,
       .members = c->members,
       .members_n = 3,
-      .leader = which == LEADER ? &c->members[0] : which == FOLLOWER ? &c->members[1] : NULL,
+      .leader = which == LEADER     ? &c->members[0]
+                : which == FOLLOWER ? &c->members[1]
+                                    : NULL,
       .no_leader_reason = which == LEADERLESS ? "need 2 of 3 voters, reached 1; b silent for 4.2 s" : NULL,
       .committed_own_term = which == LEADER,
       .leader_token = which == FOLLOWER ? leader_token : NULL,
@@ -74,12 +77,14 @@ static void complete(struct client *c) {
   api_complete(c->api, &c->view, &c->call, &result, &c->answer);
 }
 
-void ask_bytes(struct client *c, const char *method, const char *target, const char *headers, struct slice body) {
+void ask_bytes(struct client *c, const char *method, const char *target, const char *headers,
+               struct slice body) {
   struct http_error error;
   size_t consumed = 0;
   c->sent.n = c->answer.n = 0;
   c->was_proposed = false;
-  bytes_printf(&c->sent, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n%s", method, target, headers ? headers : "");
+  bytes_printf(&c->sent, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n%s", method, target,
+               headers ? headers : "");
   if (body.at != NULL) bytes_printf(&c->sent, "Content-Length: %zu\r\n", body.n);
   bytes_append_string(&c->sent, "\r\n");
   bytes_append_slice(&c->sent, body);

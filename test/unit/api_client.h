@@ -1,12 +1,13 @@
-/* A client of src/api/ without a network: the text of a request goes through the real parser into api_request(), and
- * the answer is taken apart as text. Proposals go to fake_replica.h and are applied at once unless told otherwise.
+/* A client of src/api/ without a network: the text of a request goes through the real parser into
+ * api_request(), and the answer is taken apart as text. Proposals go to fake_replica.h and are applied at
+ * once unless told otherwise.
  *
  *     struct client c;
- *     client_open(&c, leader);
- *     ask(&c, "PUT", "/v1/collections/items/a", JSON, "{\"x\":1}");
+ *     client_open(&c, LEADER, API_REDIRECT);
+ *     ask(&c, "PUT", "/v1/collections/items/a", JSON, "{}");
  *     assert_int_equal(c.status, 201);
- *     assert_header(&c, "ETag", "\"17\"");                      // the first revision there is
- */
+ *     assert_header(&c, "ETag", "\"17\""); // the first revision there is
+ *     client_close(&c); */
 #ifndef TEST_API_CLIENT_H
 #define TEST_API_CLIENT_H
 
@@ -54,7 +55,8 @@ void client_close(struct client *);
 
 /* Sends METHOD TARGET with `headers` (each ending in CRLF) and `body` (NULL: none), and takes the answer. */
 void ask(struct client *, const char *method, const char *target, const char *headers, const char *body);
-void ask_bytes(struct client *, const char *method, const char *target, const char *headers, struct slice body);
+void ask_bytes(struct client *, const char *method, const char *target, const char *headers,
+               struct slice body);
 /* Takes c->answer apart again after it was written by another function of api.h. */
 void read_answer(struct client *);
 

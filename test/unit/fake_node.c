@@ -245,7 +245,8 @@ static void received(struct node *node, const struct node_event *event) {
   struct node_stream *stream = event->stream;
   assert(!stream->closing);
   if (stream->outbound) {
-    say(node, node->connector, "received %.*s", (int)event->n, (const char *)event->data);
+    size_t n = event->n - (event->data[event->n - 1] == '\n');
+    say(node, node->connector, "received %.*s", (int)n, (const char *)event->data);
     return;
   }
   for (size_t i = 0; i < event->n; i++) {

@@ -31,7 +31,8 @@ void fake_replica_free(struct replica *replica) {
   free(replica);
 }
 
-bool fake_replica_finish(struct replica *replica, enum replica_verdict verdict, struct replica_result *result) {
+bool fake_replica_finish(struct replica *replica, enum replica_verdict verdict,
+                         struct replica_result *result) {
   if (replica->proposals_n == 0) return false;
   struct coracle_raft_entry *entry = replica->proposals[0].entry;
   *result = (struct replica_result){.waiter = replica->proposals[0].waiter, .verdict = verdict};
@@ -46,7 +47,9 @@ bool fake_replica_finish(struct replica *replica, enum replica_verdict verdict, 
   return true;
 }
 
-size_t fake_replica_waiting(const struct replica *replica) { return replica->proposals_n; }
+size_t fake_replica_waiting(const struct replica *replica) {
+  return replica->proposals_n;
+}
 
 void replica_propose(struct replica *replica, struct coracle_raft_entry *entry, void *waiter) {
   assert(replica->proposals_n < PROPOSALS_MAX && waiter != NULL);
@@ -54,6 +57,10 @@ void replica_propose(struct replica *replica, struct coracle_raft_entry *entry, 
   replica->proposals[replica->proposals_n++].waiter = waiter;
 }
 
-const struct store *replica_store(const struct replica *replica) { return replica->store; }
+const struct store *replica_store(const struct replica *replica) {
+  return replica->store;
+}
 
-uint64_t replica_applied(const struct replica *replica) { return replica->applied; }
+uint64_t replica_applied(const struct replica *replica) {
+  return replica->applied;
+}

@@ -1,5 +1,5 @@
-/* A replica for tests of what stands above it: the sole leader of a cluster of one. A proposal waits until the test
- * says with which verdict it ends; REPLICA_APPLIED applies it to a real store.
+/* A replica for tests of what stands above it: the sole leader of a cluster of one. A proposal waits until
+ * the test says with which verdict it ends; REPLICA_APPLIED applies it to a real store.
  *
  * It defines the replica_* functions that src/api/ calls, in place of the real ones. */
 #ifndef TEST_FAKE_REPLICA_H

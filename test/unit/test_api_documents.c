@@ -1,4 +1,5 @@
-/* Documents on a leader: created, read, replaced, deleted and listed, with the headers that go with each answer. */
+/* Documents on a leader: created, read, replaced, deleted and listed, with the headers that go with each
+ * answer. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,9 +7,13 @@
 
 #define ITEMS "/v1/collections/items"
 
-static void open_leader(struct client *c) { client_open(c, LEADER, API_REDIRECT); }
+static void open_leader(struct client *c) {
+  client_open(c, LEADER, API_REDIRECT);
+}
 
-static void assert_body(struct client *c, const char *body) { assert_string_equal(c->body, body); }
+static void assert_body(struct client *c, const char *body) {
+  assert_string_equal(c->body, body);
+}
 
 static void put(struct client *c, const char *target, const char *body) {
   ask(c, "PUT", target, JSON, body);
@@ -103,7 +108,8 @@ static void delete_takes_it_away(void **state) {
   client_close(&c);
 }
 
-/* What is stored are the bytes that came, without white space around them, with "id" in front where it was missing. */
+/* What is stored are the bytes that came, without white space around them, with "id" in front where it was
+ * missing. */
 static void documents_keep_their_bytes(void **state) {
   (void)state;
   static const struct {
@@ -176,7 +182,8 @@ static void post_makes_ids_that_sort(void **state) {
   for (int i = 0; i < 10; i++) {
     ask(&c, "POST", ITEMS, JSON, "{\"x\":1}");
     assert_int_equal(c.status, 201);
-    assert_int_equal(c.answer.n - (size_t)(c.body - (char *)c.answer.data), strlen("{\"id\":\"\",\"x\":1}") + 26);
+    assert_int_equal(c.answer.n - (size_t)(c.body - (char *)c.answer.data),
+                     strlen("{\"id\":\"\",\"x\":1}") + 26);
     char location[64];
     snprintf(location, sizeof location, "%s", header(&c, "Location"));
     assert_memory_equal(c.body + strlen("{\"id\":\""), location + strlen(ITEMS "/"), 26);

@@ -24,7 +24,8 @@ static void assert_greater(struct text later, struct text earlier) {
   if (strcmp(later.at, earlier.at) <= 0) fail_msg("%s comes after %s", later.at, earlier.at);
 }
 
-/* The first ten digits are the milliseconds. These are those of 2016-07-30T23:54:10.259Z in the ULID specification. */
+/* The first ten digits are the milliseconds. These are those of 2016-07-30T23:54:10.259Z in the ULID
+ * specification. */
 static void time_comes_first(void **state) {
   (void)state;
   struct ulids ulids;

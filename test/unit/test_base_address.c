@@ -100,6 +100,18 @@ static void bad_texts(void **state) {
   }
 }
 
+static void hosts_of_every_length(void **state) {
+  (void)state;
+  for (size_t n = 0; n < 3 * ADDRESS_TEXT_MAX; n++) {
+    struct bytes text = {0};
+    struct address address;
+    for (size_t i = 0; i < n; i++) bytes_append(&text, "1", 1);
+    bytes_append(&text, ":80", sizeof ":80");
+    assert_int_equal(address_parse((const char *)text.data, &address), CORACLE_EMALFORMED);
+    bytes_close(&text);
+  }
+}
+
 static struct address parsed(const char *text) {
   struct address address;
   assert_int_equal(address_parse(text, &address), 0);
@@ -173,9 +185,13 @@ static void bad_bytes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(texts_and_back),   cmocka_unit_test(bad_texts),
-      cmocka_unit_test(equality),         cmocka_unit_test(the_unknown_address_prints),
-      cmocka_unit_test(layout_is_pinned), cmocka_unit_test(bad_bytes),
+      cmocka_unit_test(texts_and_back),
+      cmocka_unit_test(bad_texts),
+      cmocka_unit_test(hosts_of_every_length),
+      cmocka_unit_test(equality),
+      cmocka_unit_test(the_unknown_address_prints),
+      cmocka_unit_test(layout_is_pinned),
+      cmocka_unit_test(bad_bytes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,38 +1,11 @@
-/* Goal: requests come out of a connection's bytes as RFC 9112 has it, however the bytes arrive; whatever has
- * been used to smuggle requests is refused with the status that it deserves; every limit holds exactly.
- * Method: tables of input and outcome (see http_trace.h), each tried whole, byte by byte and split
- * everywhere. */
+/* Goal: requests come out of a connection's bytes as RFC 9112 has it, however the bytes arrive.
+ * Method: tables of input and outcome (http_examples.h), each tried whole, byte by byte and split everywhere.
+ */
 #include "http/request.h"
 
-#include "http_trace.h"
+#include "http_examples.h"
 
 #include <stdio.h>
-
-enum { BODY_BYTES_MAX = 32 };
-
-#define BYTES(literal)                                                                                       \
-  { literal, sizeof(literal) - 1 }
-#define BAD "400 malformed_request\n"
-
-struct example {
-  struct slice input;
-  const char *outcome;
-};
-
-static void assert_examples(const struct example *examples, size_t n) {
-  for (size_t i = 0; i < n; i++) assert_trace(examples[i].input, BODY_BYTES_MAX, examples[i].outcome);
-}
-
-#define ASSERT_EXAMPLES(...)                                                                                 \
-  do {                                                                                                       \
-    static const struct example examples[] = {__VA_ARGS__};                                                  \
-    assert_examples(examples, sizeof examples / sizeof *examples);                                           \
-  } while (0)
-
-/* Inputs that share a front and a back. */
-#define GET(target) BYTES("GET " target " HTTP/1.1\r\nHost: h\r\n\r\n")
-#define WITH(headers) BYTES("GET / HTTP/1.1\r\nHost: h\r\n" headers "\r\n\r\n")
-#define CHUNKED(body) BYTES("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" body)
 
 static void requests_are_read(void **state) {
   (void)state;
@@ -129,11 +102,12 @@ static void upgrades_are_asked_for_by_two_headers(void **state) {
 }
 
 /* Granted: the bytes behind the request are still there for whoever speaks the other protocol. */
+
 static void nothing_behind_an_upgrade_is_taken(void **state) {
   (void)state;
   static const char head[] = "GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n\r\n";
   static const char input[] = "GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n\r\n\x03\0\0\0frame";
-  struct http_parser *parser = http_parser_new(BODY_BYTES_MAX);
+  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX);
   struct http_request request;
   struct http_error error;
   size_t consumed;
@@ -141,6 +115,7 @@ static void nothing_behind_an_upgrade_is_taken(void **state) {
                    HTTP_REQUEST_READY);
   assert_true(request.upgrade);
   assert_int_equal(consumed, sizeof head - 1);
+  assert_int_equal(http_parser_waiting(parser), HTTP_WAITING_IDLE);
   http_parser_free(parser);
 #undef UPGRADE
 #undef UPGRADED
@@ -163,227 +138,9 @@ static void targets_are_taken_apart(void **state) {
       {GET("http://h?a=%41"), "GET / ?a=A\n"});
 }
 
-static void bad_targets_are_refused(void **state) {
-  (void)state;
-  ASSERT_EXAMPLES(
-      {GET("//"), BAD}, {GET("//a"), BAD}, {GET("/a//b"), BAD}, {GET("/a//"), BAD}, {GET("/."), BAD},
-      {GET("/.."), BAD}, {GET("/a/../b"), BAD}, {GET("/a/./b"), BAD}, {GET("/a/.."), BAD}, {GET("/%2e"), BAD},
-      {GET("/%2E%2e/a"), BAD}, {GET("/.%2e/a"), BAD}, {GET("/%00"), BAD}, {GET("/a%00b"), BAD},
-      {GET("/?a=%00"), BAD}, {GET("/%"), BAD}, {GET("/%4"), BAD}, {GET("/%4g"), BAD}, {GET("/%g4"), BAD},
-      {GET("/%%41"), BAD}, {GET("/%4/1"), BAD}, {GET("/?%"), BAD}, {GET("/?a=%1"), BAD},
-      {GET("/?a%4=1"), BAD}, {GET("/a#b"), BAD}, {GET("/#"), BAD}, {GET("/?#"), BAD}, {GET("/\xc3\xa4"), BAD},
-      {GET("/?\xff"), BAD}, {GET("/a\tb"), BAD},
-      {GET("/a\x0c"
-           "b"),
-       BAD},
-      {GET("/a\0b"), BAD}, {GET("/a\x7f"), BAD}, {GET("/a\x01"), BAD}, {GET("/a b"), BAD}, {GET("a"), BAD},
-      {GET("h:80"), BAD}, {GET("*"), BAD}, {GET("**"), BAD}, {GET("?a"), BAD}, {GET("\\a"), BAD},
-      {GET("http:/a"), BAD}, {GET("http://"), BAD}, {GET("http:///a"), BAD}, {GET("http://u@h/a"), BAD},
-      {GET("http://:80/a"), BAD}, {GET("ftp://h/a"), BAD}, {GET("httpx://h/a"), BAD},
-      {GET("http://h/../a"), BAD}, {GET("http://h\\/a"), BAD}, {GET("http://h#a"), BAD},
-      {GET("/1/2/3/4/5/6/7/8/9"), BAD}, {GET("/?1&2&3&4&5&6&7&8&9&a&b&c&d&e&f&g&h"), BAD},
-      {BYTES("OPTIONS ** HTTP/1.1\r\nHost: h\r\n\r\n"), BAD});
-}
-
-static void bad_request_lines_are_refused(void **state) {
-  (void)state;
-#define LINE(line) BYTES(line "\r\nHost: h\r\n\r\n")
-#define UNKNOWN "501 not_implemented\n"
-#define VERSION "505 http_version_not_supported\n"
-  ASSERT_EXAMPLES(
-      {LINE("GET /"), BAD}, {LINE("GET"), BAD}, {LINE("GET "), BAD}, {LINE("GET  "), BAD},
-      {LINE(" GET / HTTP/1.1"), BAD}, {LINE("GET  / HTTP/1.1"), BAD}, {LINE("GET /  HTTP/1.1"), BAD},
-      {LINE("GET / HTTP/1.1 "), BAD}, {LINE("GET\t/ HTTP/1.1"), BAD}, {LINE("GET /\tHTTP/1.1"), BAD},
-      {LINE("GET HTTP/1.1"), BAD}, {LINE("GET / / HTTP/1.1"), BAD}, {LINE("G(T / HTTP/1.1"), BAD},
-      {LINE("G\0T / HTTP/1.1"), BAD}, {LINE("GET / http/1.1"), BAD}, {LINE("GET / HTTP/1"), BAD},
-      {LINE("GET / HTTP/1.10"), BAD}, {LINE("GET / HTTP/1,1"), BAD}, {LINE("GET / HTTP/x.1"), BAD},
-      {LINE("GET / HTTP/1.x"), BAD}, {LINE("GET / ICE/1.0"), BAD}, {LINE("GET / RTSP/1.0"), BAD},
-      {LINE("GET / HTTP /1.1"), BAD}, {BYTES("\x16\x03\x01\x02"), BAD},
-      {BYTES("\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"), BAD}, {BYTES("\r\n\r\n\r\n\r\n\r\n"), BAD},
-      {BYTES("\r\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"), BAD}, {BYTES("HTTP/1.1 200 OK\r\n"), BAD},
-      {LINE("get / HTTP/1.1"), UNKNOWN}, {LINE("GETS / HTTP/1.1"), UNKNOWN}, {LINE("GE / HTTP/1.1"), UNKNOWN},
-      {LINE("BREW / HTTP/1.1"), UNKNOWN}, {LINE("SETUP / HTTP/1.1"), UNKNOWN},
-      {LINE("PRI * HTTP/1.1"), UNKNOWN}, {LINE("CONNECT h:80 HTTP/1.1"), UNKNOWN},
-      {LINE("CONNECT / HTTP/1.1"), UNKNOWN}, {LINE("GET / HTTP/0.9"), VERSION},
-      {LINE("GET / HTTP/1.2"), VERSION}, {LINE("GET / HTTP/2.0"), VERSION}, {LINE("GET / HTTP/9.1"), VERSION},
-      {BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), VERSION});
-#undef LINE
-#undef UNKNOWN
-#undef VERSION
-}
-
-static void bad_line_ends_are_refused(void **state) {
-  (void)state;
-  ASSERT_EXAMPLES(
-      {BYTES("GET / HTTP/1.1\nHost: h\r\n\r\n"), BAD}, {BYTES("GET / HTTP/1.1\r\nHost: h\n\r\n"), BAD},
-      {BYTES("GET / HTTP/1.1\r\nHost: h\r\n\n"), BAD}, {BYTES("GET / HTTP/1.1\n\n"), BAD},
-      {BYTES("GET / HTTP/1.1\rHost: h\r\n\r\n"), BAD}, {BYTES("GET / HTTP/1.1\r\r\nHost: h\r\n\r\n"), BAD},
-      {WITH("A: b\rc"), BAD}, {WITH("A: b\rC: d"), BAD}, {WITH("A: b\r"), BAD}, {WITH("\rA: b"), BAD},
-      {WITH("A\r: b"), BAD}, {WITH("A: b\n\r"), BAD}, {WITH("A: b\nC: d"), BAD}, {WITH("A:\rb"), BAD},
-      {BYTES("GET / HTTP/1.1\r\nHost: h\r\n\r\r\n"), BAD},
-      {BYTES("GET / HTTP/1.1\r\nHost: h\r\n\rX\r\n\r\n"), BAD});
-}
-
-static void bad_headers_are_refused(void **state) {
-  (void)state;
-  ASSERT_EXAMPLES(
-      {WITH("A : b"), BAD}, {WITH("A\t: b"), BAD}, {WITH("A b: c"), BAD}, {WITH(": b"), BAD},
-      {WITH(":"), BAD}, {WITH("A"), BAD}, {WITH("A b"), BAD}, {WITH("A;: b"), BAD}, {WITH("A(: b"), BAD},
-      {WITH("A@b: c"), BAD}, {WITH("A/b: c"), BAD}, {WITH("\xc3\xa4: b"), BAD}, {WITH("A\0: b"), BAD},
-      {WITH("A\x01: b"), BAD}, {WITH("A\x7f: b"), BAD}, {WITH("\"A\": b"), BAD}, {WITH(" A: b"), BAD},
-      {WITH("\tA: b"), BAD}, {WITH("A: b\r\n c"), BAD}, {WITH("A: b\r\n\tc"), BAD}, {WITH("A: b\r\n "), BAD},
-      {WITH("A:\r\n b"), BAD}, {WITH("Content-Length: 0\r\n 1"), BAD},
-      {WITH("Transfer-Encoding:\r\n chunked"), BAD}, {BYTES("GET / HTTP/1.1\r\n Host: h\r\n\r\n"), BAD});
-}
-
-/* Every control character, in a value that nobody looks at and in those that decide about the message's end.
- */
-static void control_characters_are_refused_in_every_header(void **state) {
-  (void)state;
-  static const char *const fronts[] = {"A: b",
-                                       "A: ",
-                                       "Connection: ",
-                                       "Connection: close",
-                                       "Upgrade: x",
-                                       "Upgrade:",
-                                       "Content-Length: 0",
-                                       "Content-Length:",
-                                       "Transfer-Encoding: chunked",
-                                       "Transfer-Encoding: ",
-                                       "Host: h",
-                                       "Expect: ",
-                                       "Proxy-Connection: keep-alive"};
-  for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++)
-    for (int c = 0; c <= 0x7f; c++) {
-      if ((c >= ' ' && c < 0x7f) || c == '\t') continue;
-      struct bytes input = {0};
-      bytes_printf(&input, "GET / HTTP/1.1\r\n%s%s", i == 10 ? "" : "Host: h\r\n", fronts[i]);
-      bytes_append(&input, (char[]){(char)c}, 1);
-      bytes_append_string(&input, "x\r\n\r\n");
-      assert_trace(slice_of_bytes(&input), BODY_BYTES_MAX, BAD);
-      bytes_close(&input);
-    }
-}
-
-static void hosts_are_checked(void **state) {
-  (void)state;
-#define HOST(headers) BYTES("GET / HTTP/1.1\r\n" headers "\r\n\r\n")
-  ASSERT_EXAMPLES({BYTES("GET / HTTP/1.1\r\n\r\n"), BAD}, {HOST("A: b"), BAD},
-                  {HOST("Host: h\r\nHost: h"), BAD}, {HOST("Host: h\r\nA: b\r\nhost: i"), BAD},
-                  {HOST("Host: h, i"), BAD}, {HOST("Host: h i"), BAD}, {HOST("Host: u@h"), BAD},
-                  {HOST("Host: h/a"), BAD}, {HOST("Host: http://h"), BAD}, {HOST("Host: h?a"), BAD},
-                  {HOST("Host: h#"), BAD}, {HOST("Host: :80"), BAD}, {HOST("Host: h\xff"), BAD},
-                  {HOST("Host: h\\"), BAD}, {BYTES("GET / HTTP/1.0\r\nHost: h\r\nHost: h\r\n\r\n"), BAD},
-                  {BYTES("GET http://h/ HTTP/1.1\r\n\r\n"), BAD});
-#undef HOST
-}
-
-static void bodies_of_uncertain_length_are_refused(void **state) {
-  (void)state;
-#define UNKNOWN "501 not_implemented\n"
-  ASSERT_EXAMPLES(
-      {WITH("Content-Length: 1\r\nTransfer-Encoding: chunked"), BAD},
-      {WITH("Transfer-Encoding: chunked\r\nContent-Length: 1"), BAD},
-      {WITH("Content-Length: 0\r\nTransfer-Encoding: chunked"), BAD},
-      {WITH("Transfer-Encoding: chunked\r\nA: b\r\nContent-Length: 0"), BAD},
-      {WITH("Content-Length: 0\r\nTransfer-Encoding: identity"), BAD},
-      {WITH("Content-Length: 1\r\nContent-Length: 2"), BAD},
-      {WITH("Content-Length: 1\r\nContent-Length: 1"), BAD},
-      {WITH("Content-Length: 0\r\nContent-Length: 0"), BAD}, {WITH("Content-Length: 1, 1"), BAD},
-      {WITH("Content-Length: 1 1"), BAD}, {WITH("Content-Length: +1"), BAD},
-      {WITH("Content-Length: -1"), BAD}, {WITH("Content-Length: -0"), BAD},
-      {WITH("Content-Length: 0x1"), BAD}, {WITH("Content-Length: 1a"), BAD},
-      {WITH("Content-Length: 1."), BAD}, {WITH("Content-Length: 1;"), BAD}, {WITH("Content-Length:"), BAD},
-      {WITH("Content-Length: "), BAD}, {WITH("Content-Length: a"), BAD}, {WITH("Content-Length: \"1\""), BAD},
-      {WITH("Content-Length: 18446744073709551616"), BAD},
-      {WITH("Content-Length: 99999999999999999999"), BAD},
-      {WITH("Content-Length: 340282366920938463463374607431768211457"), BAD},
-      {WITH("Content-Length: 000000000000000000001"), BAD}, /* 21 digits: more than any length needs */
-      {WITH("Content-Length : 1"), BAD}, {WITH("Transfer-Encoding : chunked"), BAD},
-      {WITH("Transfer-Encoding:"), BAD}, {WITH("Transfer-Encoding: ,"), BAD},
-      {WITH("Transfer-Encoding: identity"), BAD}, {WITH("Transfer-Encoding: gzip"), BAD},
-      {WITH("Transfer-Encoding: xchunked"), BAD}, {WITH("Transfer-Encoding: chunkedx"), BAD},
-      {WITH("Transfer-Encoding: chunked;a=b"), BAD}, {WITH("Transfer-Encoding: \"chunked\""), BAD},
-      {WITH("Transfer-Encoding: chunked chunked"), BAD}, {WITH("Transfer-Encoding: chunked, gzip"), BAD},
-      {WITH("Transfer-Encoding: chunked, identity"), BAD}, {WITH("Transfer-Encoding: chunked, chunked"), BAD},
-      {WITH("Transfer-Encoding: chunked,"), BAD},
-      {WITH("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), BAD},
-      {WITH("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity"), BAD},
-      {WITH("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked"), BAD},
-      {WITH("Transfer-Encoding: gzip, chunked"), UNKNOWN},
-      {WITH("Transfer-Encoding: gzip,deflate , chunked"), UNKNOWN},
-      {BYTES("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), BAD},
-      {BYTES("GET / HTTP/1.0\r\nTransfer-Encoding: gzip\r\n\r\n"), BAD});
-#undef UNKNOWN
-}
-
-static void bad_chunks_are_refused(void **state) {
-  (void)state;
-  ASSERT_EXAMPLES({CHUNKED("\r\n"), BAD}, {CHUNKED("g\r\n"), BAD}, {CHUNKED("-1\r\n"), BAD},
-                  {CHUNKED("+1\r\n"), BAD}, {CHUNKED("0x1\r\n"), BAD}, {CHUNKED(" 1\r\na\r\n0\r\n\r\n"), BAD},
-                  {CHUNKED("1 \r\na\r\n0\r\n\r\n"), BAD}, {CHUNKED("1\t;a\r\na\r\n0\r\n\r\n"), BAD},
-                  {CHUNKED("1_\r\na\r\n"), BAD}, {CHUNKED(";a\r\na\r\n"), BAD},
-                  {CHUNKED("1,2\r\na\r\n"), BAD}, {CHUNKED("1\na\r\n0\r\n\r\n"), BAD},
-                  {CHUNKED("1\ra\r\n0\r\n\r\n"), BAD}, {CHUNKED("1\r\r\na\r\n0\r\n\r\n"), BAD},
-                  {CHUNKED("1\r\na\n0\r\n\r\n"), BAD}, {CHUNKED("1\r\na\r0\r\n\r\n"), BAD},
-                  {CHUNKED("1\r\naXX0\r\n\r\n"), BAD}, {CHUNKED("1\r\na0\r\n\r\n"), BAD},
-                  {CHUNKED("1\r\nab\r\n0\r\n\r\n"), BAD}, {CHUNKED("1\r\na\r\n0\n\r\n"), BAD},
-                  {CHUNKED("1\r\na\r\n0\r\n\n"), BAD}, {CHUNKED("1\r\na\r\n0\r\n\rX\r\n"), BAD},
-                  {CHUNKED("1;a\rb\r\na\r\n0\r\n\r\n"), BAD}, {CHUNKED("1;a\nb\r\na\r\n0\r\n\r\n"), BAD},
-                  {CHUNKED("1;\0\r\na\r\n0\r\n\r\n"), BAD}, {CHUNKED("1;\x7f\r\na\r\n0\r\n\r\n"), BAD},
-                  {CHUNKED("10000000000000000\r\n"), BAD}, {CHUNKED("fffffffffffffffff\r\n"), BAD},
-                  {CHUNKED("0\r\nA : b\r\n\r\n"), BAD}, {CHUNKED("0\r\nA\r\n\r\n"), BAD},
-                  {CHUNKED("0\r\n: b\r\n\r\n"), BAD}, {CHUNKED("0\r\n A: b\r\n\r\n"), BAD},
-                  {CHUNKED("0\r\nA: b\r\n c\r\n\r\n"), BAD}, {CHUNKED("0\r\nA: b\rc\r\n\r\n"), BAD},
-                  {CHUNKED("0\r\nA: \x01\r\n\r\n"), BAD}, {CHUNKED("0\r\nA\0: b\r\n\r\n"), BAD},
-                  {CHUNKED("0\r\nTransfer-Encoding: gzip\r\n\r\n"), BAD},
-                  {CHUNKED("0\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"), BAD});
-}
-
-static void bodies_over_the_limit_are_refused(void **state) {
-  (void)state;
-#define LARGE "413 document_too_large\n"
-#define TEXT_32 "0123456789abcdef0123456789abcdef"
-  ASSERT_EXAMPLES(
-      {BYTES("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 32\r\n\r\n" TEXT_32),
-       "PUT / Content-Length=32 \"" TEXT_32 "\"\n"},
-      {BYTES("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 33\r\n\r\n"), LARGE}, /* before any of it */
-      {BYTES("PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 33\r\n\r\n"), LARGE},
-      {WITH("Content-Length: 18446744073709551615"), LARGE},
-      {CHUNKED("20\r\n" TEXT_32 "\r\n0\r\n\r\n"), "PUT / Transfer-Encoding=chunked \"" TEXT_32 "\"\n"},
-      {CHUNKED("21\r\n"), LARGE}, {CHUNKED("ffffffffffffffff\r\n"), LARGE},
-      {CHUNKED("1f\r\n" TEXT_32 "\r\n2\r\n"), BAD},
-      {CHUNKED("1\r\na\r\nffffffffffffffff\r\n"), LARGE}, /* no overflow in the sum */
-      {CHUNKED("20\r\n" TEXT_32 "\r\n1\r\n"), LARGE});
-}
-
-static void the_limit_is_told(void **state) {
-  (void)state;
-  static const char input[] = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 33\r\n\r\n";
-  struct http_parser *parser = http_parser_new(BODY_BYTES_MAX);
-  struct http_request request;
-  struct http_error error;
-  size_t consumed;
-  assert_int_equal(http_parser_execute(parser, input, sizeof input - 1, &consumed, &request, &error),
-                   HTTP_FAILED);
-  assert_non_null(strstr(error.detail, "32 bytes"));
-  http_parser_free(parser);
-}
-
-static void other_expectations_fail(void **state) {
-  (void)state;
-#define FAILS "417 expectation_failed\n"
-  ASSERT_EXAMPLES({WITH("Expect: 200-ok"), FAILS}, {WITH("Expect:"), FAILS},
-                  {WITH("Expect: 100-continue, x"), FAILS},
-                  {WITH("Expect: 100-continue\r\nExpect: x"), FAILS},
-                  {BYTES("GET / HTTP/1.0\r\nExpect: x\r\n\r\n"), FAILS},
-                  {WITH("Expect: 100-continue"), "GET / Expect=100-continue\n"});
-#undef FAILS
-}
-
 static size_t continues_of(const char *first_piece, const char *second_piece) {
   struct http_trace t;
-  trace_init(&t, BODY_BYTES_MAX);
+  trace_init(&t, EXAMPLE_BODY_BYTES_MAX);
   trace_feed(&t, first_piece, strlen(first_piece));
   size_t continues_n = t.continues_n;
   trace_feed(&t, second_piece, strlen(second_piece));
@@ -434,7 +191,7 @@ static void it_is_known_what_is_waited_for(void **state) {
       {"\r\n", HTTP_WAITING_IDLE},
   };
   struct http_trace t;
-  trace_init(&t, BODY_BYTES_MAX);
+  trace_init(&t, EXAMPLE_BODY_BYTES_MAX);
   for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
     trace_feed(&t, steps[i].piece, strlen(steps[i].piece));
     assert_int_equal(http_parser_waiting(t.parser), steps[i].waiting);
@@ -443,103 +200,10 @@ static void it_is_known_what_is_waited_for(void **state) {
   trace_close(&t);
 }
 
-/* ---- Limits, at exactly the limit and one beyond ---- */
-
-static void append_repeated(struct bytes *out, char c, size_t n) {
-  memset(bytes_reserve(out, n), c, n);
-  out->n += n;
-}
-
-/* Too long to be split everywhere. */
-static void assert_long_trace(struct bytes *input, const char *status) {
-  struct slice whole = slice_of_bytes(input);
-  static const size_t pieces[] = {1, 2, 1000, 4096, 8191, 8193, SIZE_MAX};
-  for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
-    struct http_trace t;
-    trace_init(&t, BODY_BYTES_MAX);
-    for (size_t at = 0, n; at < whole.n; at += n) {
-      n = pieces[i] < whole.n - at ? pieces[i] : whole.n - at;
-      trace_feed(&t, whole.at + at, n);
-    }
-    assert_int_equal(t.requests_n, status == NULL ? 1 : 0);
-    if (status != NULL) assert_string_equal(trace_end(&t), status);
-    trace_close(&t);
-  }
-  bytes_close(input);
-}
-
-static void request_lines_have_a_limit(void **state) {
-  (void)state;
-  enum { FIXED_BYTES = sizeof "GET / HTTP/1.1" - 1 };
-  for (size_t beyond = 0; beyond <= 1; beyond++) {
-    struct bytes input = {0};
-    bytes_append_string(&input, "GET /");
-    append_repeated(&input, 'a', HTTP_REQUEST_LINE_BYTES_MAX - FIXED_BYTES + beyond);
-    bytes_append_string(&input, " HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_long_trace(&input, beyond ? "414 uri_too_long\n" : NULL);
-  }
-  struct bytes endless = {0};
-  append_repeated(&endless, 'a', 100 * 1000);
-  assert_long_trace(&endless, "414 uri_too_long\n");
-}
-
-static void heads_have_a_limit(void **state) {
-  (void)state;
-  enum { FIXED_BYTES = sizeof "GET / HTTP/1.1\r\nHost: h\r\nA: \r\n\r\n" - 1 };
-  for (size_t beyond = 0; beyond <= 1; beyond++) {
-    struct bytes input = {0};
-    bytes_append_string(&input, "GET / HTTP/1.1\r\nHost: h\r\nA: ");
-    append_repeated(&input, 'a', HTTP_HEAD_BYTES_MAX - FIXED_BYTES + beyond);
-    bytes_append_string(&input, "\r\n\r\n");
-    assert_long_trace(&input, beyond ? "431 headers_too_large\n" : NULL);
-  }
-  struct bytes endless = {0};
-  bytes_append_string(&endless, "GET / HTTP/1.1\r\nHost: h\r\nA: ");
-  append_repeated(&endless, 'a', 100 * 1000);
-  assert_long_trace(&endless, "431 headers_too_large\n");
-}
-
-static void headers_are_counted(void **state) {
-  (void)state;
-  for (size_t beyond = 0; beyond <= 1; beyond++) {
-    struct bytes input = {0};
-    bytes_append_string(&input, "GET / HTTP/1.1\r\nHost: h\r\n");
-    for (size_t i = 1; i < HTTP_HEADERS_MAX + beyond; i++) bytes_append_string(&input, "A:\r\n");
-    bytes_append_string(&input, "\r\n");
-    assert_long_trace(&input, beyond ? "431 headers_too_large\n" : NULL);
-  }
-}
-
-static void chunk_extensions_have_a_limit(void **state) {
-  (void)state;
-  for (size_t beyond = 0; beyond <= 1; beyond++) {
-    struct bytes input = {0};
-    bytes_append_string(&input, "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;");
-    append_repeated(&input, 'a', 256 - 4 + beyond);
-    bytes_append_string(&input, "\r\na\r\n0\r\n\r\n");
-    assert_long_trace(&input, beyond ? BAD : NULL);
-  }
-}
-
-static void trailers_have_a_limit(void **state) {
-  (void)state;
-  for (size_t beyond = 0; beyond <= 1; beyond++) {
-    struct bytes input = {0};
-    bytes_append_string(&input, "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n");
-    for (size_t n = 0; n < HTTP_TRAILER_BYTES_MAX - 16; n += 16)
-      bytes_append_string(&input, "A: 0123456789a\r\n");
-    append_repeated(&input, 'A', 16 - 5 + beyond);
-    bytes_append_string(&input, ":\r\n\r\n");
-    assert_long_trace(&input, beyond ? BAD : NULL);
-  }
-}
-
-/* ---- The rest ---- */
-
 static void look_ups_find_the_first(void **state) {
   (void)state;
   static const char input[] = "GET /?a=1&a=2&b HTTP/1.1\r\nHost: h\r\nX-One: 1\r\nx-oNE: 2\r\nEmpty:\r\n\r\n";
-  struct http_parser *parser = http_parser_new(BODY_BYTES_MAX);
+  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX);
   struct http_request r;
   struct http_error error;
   size_t consumed;
@@ -567,7 +231,7 @@ static void methods_are_told_apart(void **state) {
   } methods[] = {{"GET", HTTP_GET_},         {"HEAD", HTTP_HEAD_},   {"POST", HTTP_POST_},
                  {"PUT", HTTP_PUT_},         {"PATCH", HTTP_PATCH_}, {"DELETE", HTTP_DELETE_},
                  {"OPTIONS", HTTP_OPTIONS_}, {"TRACE", HTTP_OTHER_}, {"LINK", HTTP_OTHER_}};
-  struct http_parser *parser = http_parser_new(BODY_BYTES_MAX);
+  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX);
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
     char input[64];
     size_t consumed;
@@ -591,24 +255,8 @@ int main(void) {
       cmocka_unit_test(upgrades_are_asked_for_by_two_headers),
       cmocka_unit_test(nothing_behind_an_upgrade_is_taken),
       cmocka_unit_test(targets_are_taken_apart),
-      cmocka_unit_test(bad_targets_are_refused),
-      cmocka_unit_test(bad_request_lines_are_refused),
-      cmocka_unit_test(bad_line_ends_are_refused),
-      cmocka_unit_test(bad_headers_are_refused),
-      cmocka_unit_test(control_characters_are_refused_in_every_header),
-      cmocka_unit_test(hosts_are_checked),
-      cmocka_unit_test(bodies_of_uncertain_length_are_refused),
-      cmocka_unit_test(bad_chunks_are_refused),
-      cmocka_unit_test(bodies_over_the_limit_are_refused),
-      cmocka_unit_test(the_limit_is_told),
-      cmocka_unit_test(other_expectations_fail),
       cmocka_unit_test(clients_that_wait_are_told_to_continue),
       cmocka_unit_test(it_is_known_what_is_waited_for),
-      cmocka_unit_test(request_lines_have_a_limit),
-      cmocka_unit_test(heads_have_a_limit),
-      cmocka_unit_test(headers_are_counted),
-      cmocka_unit_test(chunk_extensions_have_a_limit),
-      cmocka_unit_test(trailers_have_a_limit),
       cmocka_unit_test(look_ups_find_the_first),
       cmocka_unit_test(methods_are_told_apart),
   };

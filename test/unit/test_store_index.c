@@ -1,7 +1,8 @@
 /* Goal: the ordered index keeps its order and its counts whichever way records come and go: ascending,
- * descending, from the middle and at random, with enough of them for three levels of nodes. Each step is held
- * against a plain array of what is in. */
-#include "store/index.h"
+ * descending, from the middle and at random, with enough of them for three levels of nodes; and that its
+ * nodes stay filled, which is what bounds memory and height. What it says is held against a plain array of
+ * what is in. To see the shape of the nodes, this test is compiled together with the source of the index. */
+#include "store/index.c"
 
 #include "base/random.h"
 #include "golden.h"
@@ -53,8 +54,37 @@ static void take(struct world *w, size_t i) {
   w->in[i] = false;
 }
 
-static struct index_key key_of(const struct store_record *record) {
-  return (struct index_key){.collection = store_record_collection(record), .id = store_record_id(record)};
+struct shape {
+  size_t leaves;
+  uint64_t records;
+};
+
+static void check_node(const struct index_node *node, struct shape *shape) {
+  assert_in_range(node->n, 1, ENTRIES_MAX);
+  if (node->height == 0) {
+    shape->leaves++;
+    shape->records += node->n;
+    return;
+  }
+  for (size_t i = 0; i < node->n; i++) {
+    const struct index_node *child = node->children[i].node;
+    uint64_t records_before = shape->records;
+    assert_int_equal(child->height, node->height - 1);
+    assert_ptr_equal(child->first[0], node->first[i]);
+    check_node(child, shape);
+    assert_true(shape->records - records_before == node->children[i].records);
+  }
+}
+
+/* Beside a thin leaf stand filled ones: the changes made here leave them more than a quarter full on average.
+ */
+static struct shape check_nodes(const struct index *index) {
+  struct shape shape = {0};
+  if (index->root == NULL) return shape;
+  check_node(index->root, &shape);
+  assert_true(index->root->height == 0 || index->root->n > 1);
+  assert_true(shape.leaves == 1 || shape.records >= shape.leaves * ENTRIES_MAX / 4);
+  return shape;
 }
 
 /* Every place, there or not: its rank and what follows it; and the bounds of the collections. */
@@ -63,6 +93,7 @@ static void check(const struct world *w) {
   struct store_record *next = NULL;
   struct index_key start = {.collection = slice_of("")}, end = {.collection = slice_of("z")};
 
+  check_nodes(&w->index);
   for (size_t i = RECORDS; i-- > 0;) {
     struct index_key key = key_of(w->records[i]);
     assert_ptr_equal(index_after(&w->index, &key), next);
@@ -115,14 +146,29 @@ static void in_every_order(void **state) {
     }
 }
 
-/* Upwards at the end of a collection that others follow, and downwards into a gap. */
+static void leaves_fill_up(void **state) {
+  struct world *w = *state;
+  for (size_t i = 0; i < RECORDS; i++) add(w, i);
+  assert_int_equal(check_nodes(&w->index).leaves, (RECORDS + ENTRIES_MAX - 1) / ENTRIES_MAX);
+  index_close(&w->index);
+  for (size_t i = RECORDS; i-- > 0;) add(w, i);
+  assert_in_range(check_nodes(&w->index).leaves, 1, RECORDS / (ENTRIES_MAX / 2) + 1);
+}
+
+/* Downwards into the gap behind full leaves, and upwards and downwards where others follow. */
 static void runs_between_others(void **state) {
   struct world *w = *state;
-  for (size_t i = 0; i < RECORDS; i += 3) add(w, i);
+  for (size_t i = 0; i < 1024; i++) add(w, i); /* all full: a multiple of ENTRIES_MAX */
+  for (size_t i = 3000; i-- > 1024;) {
+    add(w, i);
+    if (i % 97 == 0) check_nodes(&w->index);
+  }
+  check(w);
+  for (size_t i = 3000; i < RECORDS; i += 3) add(w, i);
   for (size_t i = 4000; i < 5000; i++)
     if (!w->in[i]) add(w, i);
   check(w);
-  for (size_t i = 3999; i > 2000; i--)
+  for (size_t i = 3999; i > 3000; i--)
     if (!w->in[i]) add(w, i);
   check(w);
   for (size_t i = 1000; i < 8000; i++)
@@ -166,6 +212,7 @@ static void replaced_everywhere(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(in_every_order, setup, teardown),
+      cmocka_unit_test_setup_teardown(leaves_fill_up, setup, teardown),
       cmocka_unit_test_setup_teardown(runs_between_others, setup, teardown),
       cmocka_unit_test_setup_teardown(come_and_go_at_random, setup, teardown),
       cmocka_unit_test_setup_teardown(replaced_everywhere, setup, teardown),

@@ -1,0 +1,226 @@
+/* HTTP connections. Requests are taken in order and answered in order: writes of one connection may be in the
+ * log together, a read waits until the writes before it are answered, so that a client that pipelines reads
+ * what it wrote. Deadlines start with what they measure and are not renewed by a trickle of bytes. */
+#include "base/memory.h"
+#include "node/core.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct node_stream *node_accept(struct node *node, uint64_t now_ms) {
+  if (now_ms > node->now_ms) node->now_ms = now_ms;
+  if (node->clients_n >= node->options.connections_max || node->stopping) return NULL;
+  struct node_stream *stream = node_stream_new(node, STREAM_CLIENT);
+  stream->parser = http_parser_new(node->options.document_bytes_max);
+  stream->deadline_ms = node->now_ms + IDLE_DEADLINE_MS;
+  node->clients_n++;
+  return stream;
+}
+
+/* ---- Answers ---- */
+
+static struct call *call_new(struct node_stream *stream) {
+  struct call *call = memory_zalloc(sizeof *call);
+  call->stream = stream;
+  list_append(&stream->calls, &call->link);
+  stream->calls_n++;
+  return call;
+}
+
+static void call_free(struct call *call) {
+  if (call->stream != NULL) {
+    list_remove(&call->link);
+    call->stream->calls_n--;
+  }
+  bytes_close(&call->answer);
+  free(call);
+}
+
+/* Moves the answers that are due, in order, to the connection's output. */
+static void release_answers(struct node *node, struct node_stream *stream) {
+  for (struct list_link *first; (first = list_first(&stream->calls)) != NULL;) {
+    struct call *call = CONTAINER_OF(first, struct call, link);
+    if (!call->done) break;
+    bytes_append(&stream->out, call->answer.data, call->answer.n);
+    call_free(call);
+  }
+  if (stream->last_request && stream->calls_n == 0 && !stream->deferred)
+    node_stream_close_after_flush(node, stream);
+  else
+    node_stream_touch(node, stream);
+}
+
+/* The next request comes without being waited for: the connection is idle again. */
+static void begin_waiting(struct node *node, struct node_stream *stream) {
+  static const uint64_t deadlines_ms[] = {[HTTP_WAITING_IDLE] = IDLE_DEADLINE_MS,
+                                          [HTTP_WAITING_HEAD] = HEAD_DEADLINE_MS,
+                                          [HTTP_WAITING_BODY] = BODY_DEADLINE_MS};
+  enum http_waiting waiting = http_parser_waiting(stream->parser);
+  if (waiting == stream->waiting && !stream->request_began) return;
+  stream->waiting = waiting;
+  stream->request_began = false;
+  stream->deadline_ms = node->now_ms + deadlines_ms[waiting];
+}
+
+void client_complete(struct node *node, struct call *call) {
+  struct node_stream *stream = call->stream;
+  call->done = true;
+  if (stream == NULL) {
+    call_free(call);
+    return;
+  }
+  if (stream->closing) return;
+  if (!call->api.keep_alive) stream->last_request = true;
+  release_answers(node, stream);
+  client_continue(node, stream);
+}
+
+/* ---- Requests ---- */
+
+static bool is_write(const struct http_request *request) {
+  return request->method == HTTP_POST_ || request->method == HTTP_PUT_ || request->method == HTTP_PATCH_ ||
+         request->method == HTTP_DELETE_;
+}
+
+static void handle_request(struct node *node, struct node_stream *stream) {
+  struct call *call = call_new(stream);
+  enum api_action action = api_request(node->api, node_view(node), node->replica, &stream->request,
+                                       &call->api, call, &call->answer);
+  if (!call->api.keep_alive) stream->last_request = true;
+  switch (action) {
+  case API_RESPONDED:
+    call->done = true;
+    release_answers(node, stream);
+    return;
+  case API_WAITING:
+    return;
+  case API_FORWARD:
+    if (!forward_submit(node, call, &stream->request)) {
+      call->done = true;
+      release_answers(node, stream);
+    }
+    return;
+  case API_UPGRADE:
+    call->done = true;
+    stream->last_request = false;
+    release_answers(node, stream);
+    link_upgraded(node, stream);
+    return;
+  }
+}
+
+static void take_request(struct node *node, struct node_stream *stream) {
+  if (stream->calls_n > 0 && !is_write(&stream->request))
+    stream->deferred = true; /* what it points to is the parser's, which rests until then */
+  else
+    handle_request(node, stream);
+}
+
+static void answer_malformed(struct node *node, struct node_stream *stream, const struct http_error *error) {
+  struct call *call = call_new(stream);
+  api_malformed(node->api, node_view(node), error, &call->answer);
+  call->done = true;
+  stream->last_request = true;
+  release_answers(node, stream);
+}
+
+static bool may_take_more(const struct node_stream *stream) {
+  return !stream->closing && !stream->close_when_flushed && !stream->last_request && !stream->deferred &&
+         stream->calls_n < PIPELINE_MAX && stream->undrained_bytes + stream->out.n < UNDRAINED_BYTES_MAX;
+}
+
+/* Takes what it can of data[0..n) and says how much that was. */
+static size_t parse(struct node *node, struct node_stream *stream, const uint8_t *data, size_t n) {
+  size_t used = 0;
+  while (used < n && stream->kind == STREAM_CLIENT && may_take_more(stream)) {
+    struct http_error error;
+    size_t consumed = 0;
+    switch (http_parser_execute(stream->parser, data + used, n - used, &consumed, &stream->request, &error)) {
+    case HTTP_NEED_MORE:
+      break;
+    case HTTP_CONTINUE:
+      /* Only with nothing before it that is unanswered would it be read as the answer to this request. */
+      if (stream->calls_n == 0) {
+        bytes_append_string(&stream->out, "HTTP/1.1 100 Continue\r\n\r\n");
+        node_stream_touch(node, stream);
+      }
+      break;
+    case HTTP_REQUEST_READY:
+      stream->request_began = true;
+      take_request(node, stream);
+      break;
+    case HTTP_FAILED:
+      answer_malformed(node, stream, &error);
+      return n;
+    }
+    used += consumed;
+  }
+  return used;
+}
+
+/* After parsing: what the connection waits for now. What could not be taken stays in stream->in, and the
+ * shell reads no more until it could. */
+static void settle_input(struct node *node, struct node_stream *stream) {
+  if (stream->closing) return;
+  if (stream->kind != STREAM_CLIENT) {
+    link_receive(node, stream);
+    return;
+  }
+  begin_waiting(node, stream);
+  node_stream_pause(node, stream, !may_take_more(stream) && !stream->last_request);
+  if (stream->in.n == 0 && stream->in.capacity > UNDRAINED_BYTES_MAX) bytes_close(&stream->in);
+}
+
+static void take_kept_input(struct node *node, struct node_stream *stream) {
+  bytes_consume(&stream->in, parse(node, stream, stream->in.data, stream->in.n));
+  settle_input(node, stream);
+}
+
+void client_receive(struct node *node, struct node_stream *stream, const uint8_t *data, size_t n) {
+  if (stream->last_request || stream->close_when_flushed) return; /* after the last request nothing is one */
+  if (stream->in.n > 0) {
+    bytes_append(&stream->in, data, n);
+    take_kept_input(node, stream);
+    return;
+  }
+  size_t used = parse(node, stream, data, n);
+  bytes_append(&stream->in, data + used, n - used);
+  settle_input(node, stream);
+}
+
+void client_continue(struct node *node, struct node_stream *stream) {
+  if (stream->closing || stream->kind != STREAM_CLIENT) return;
+  if (stream->deferred && stream->calls_n == 0) {
+    stream->deferred = false;
+    handle_request(node, stream);
+  }
+  if (!stream->last_request && may_take_more(stream)) take_kept_input(node, stream);
+}
+
+void client_closed(struct node *node, struct node_stream *stream) {
+  for (struct list_link *first; (first = list_first(&stream->calls)) != NULL;) {
+    struct call *call = CONTAINER_OF(first, struct call, link);
+    if (call->done) {
+      call_free(call);
+      continue;
+    }
+    list_remove(&call->link); /* its answer is still to come: released then */
+    call->stream = NULL;
+    stream->calls_n--;
+  }
+  if (stream->kind == STREAM_CLIENT) node->clients_n--;
+}
+
+void client_deadline(struct node *node, struct node_stream *stream) {
+  static const struct http_error timeout = {
+      408, "request_timeout",
+      "The request did not arrive in time; send its head within 10 s and its body within 30 s."};
+  if (stream->undrained_bytes > 0 && node->now_ms - stream->undrained_since_ms >= DRAIN_DEADLINE_MS) {
+    node_stream_close(node, stream);
+  } else if (node->now_ms >= stream->deadline_ms && stream->calls_n == 0 && !stream->deferred) {
+    if (stream->waiting == HTTP_WAITING_IDLE)
+      node_stream_close(node, stream);
+    else
+      answer_malformed(node, stream, &timeout);
+  }
+}

@@ -1,0 +1,114 @@
+/* Envelopes in and out. A bad datagram is dropped and counted, and never answered. */
+#include "node/core.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+enum { FAULTS_LOG_MS = 10000 };
+
+static void build(struct node *node, uint8_t type, uint64_t to, uint64_t term, uint64_t round,
+                  const struct bytes *body, struct bytes *out) {
+  struct datagram datagram = {.type = type,
+                              .from = join_id(node->join),
+                              .to = to,
+                              .start = node->options.start,
+                              .counter = ++node->counter,
+                              .term = term,
+                              .round = round,
+                              .body = slice_of_bytes(body)};
+  memcpy(datagram.cluster, join_cluster(node->join), CLUSTER_ID_BYTES);
+  datagram_encode(&datagram, out);
+}
+
+void datagram_build_raft(struct node *node, const struct coracle_raft_message *message, struct bytes *out) {
+  struct bytes body = {0};
+  raft_message_put_body(&body, message);
+  build(node, (uint8_t)(DATAGRAM_TYPE_RAFT + message->type), message->to, message->term, message->round,
+        &body, out);
+  bytes_close(&body);
+}
+
+void datagram_send_join(struct node *node, const struct address *to, uint64_t to_id,
+                        const struct join_message *message) {
+  struct coracle_raft_status status;
+  struct bytes body = {0}, out = {0};
+  coracle_raft_status(replica_raft(node->replica), node->now_ms, &status);
+  join_message_encode(message, &body);
+  build(node, (uint8_t)message->type, to_id, status.term, 0, &body, &out);
+  effect_send(node, to, &out);
+  bytes_close(&body);
+  bytes_close(&out);
+}
+
+/* Counts it; says so at most once in ten seconds. */
+static void drop(struct node *node, const struct address *from, enum datagram_fault fault) {
+  char address[ADDRESS_TEXT_MAX];
+  node->faults[fault]++;
+  if (node->faults_logged_ms != 0 && node->now_ms - node->faults_logged_ms < FAULTS_LOG_MS) return;
+  node->faults_logged_ms = node->now_ms > 0 ? node->now_ms : 1;
+  effect_log(node, NODE_LOG_WARN, "dropped a datagram from %s: bad %s (%" PRIu64 " such so far)",
+             address_format(from, address), datagram_fault_text(fault), node->faults[fault]);
+}
+
+/* ACCEPT, CREDENTIALS and what answers them are read across clusters (that is how clusters meet); Raft's
+ * messages within one only. */
+static enum datagram_fault check(const struct node *node, const struct datagram *datagram,
+                                 bool *same_cluster) {
+  const uint64_t self = join_id(node->join);
+  *same_cluster = node->member && memcmp(datagram->cluster, join_cluster(node->join), CLUSTER_ID_BYTES) == 0;
+  if (datagram->from == self) return DATAGRAM_SENDER;
+  if (datagram->to != 0 && datagram->to != self) return DATAGRAM_RECEIVER;
+  if (datagram->type < DATAGRAM_TYPE_RAFT) return DATAGRAM_NONE;
+  if (datagram->to == 0) return DATAGRAM_RECEIVER;
+  return *same_cluster ? DATAGRAM_NONE : DATAGRAM_CLUSTER;
+}
+
+/* Before it is acted on, so that an answer finds its way. */
+static void heard(struct node *node, const struct address *from, const struct datagram *datagram,
+                  bool same_cluster) {
+  join_heard(node->join, datagram->from, from, datagram->start, datagram->counter, same_cluster,
+             node->now_ms);
+}
+
+static enum datagram_fault receive_raft(struct node *node, const struct address *from,
+                                        const struct datagram *datagram) {
+  struct coracle_raft_message message;
+  struct coracle_raft_event event = {.type = CORACLE_RAFT_RECEIVE, .message = &message};
+  if (raft_message_from_datagram(datagram, &message) != 0) return DATAGRAM_BODY;
+  heard(node, from, datagram, true);
+  consensus_step(node, &event);
+  return DATAGRAM_NONE;
+}
+
+static enum datagram_fault receive_join(struct node *node, const struct address *from,
+                                        const struct datagram *datagram, bool same_cluster) {
+  struct join_message message;
+  struct join_situation situation;
+  struct join_datagram in = {
+      .source = *from, .from = datagram->from, .term = datagram->term, .message = &message};
+  if (join_message_decode(datagram->type, datagram->body.at, datagram->body.n, &message) != 0)
+    return DATAGRAM_BODY;
+  memcpy(in.cluster, datagram->cluster, sizeof in.cluster);
+  heard(node, from, datagram, same_cluster);
+  consensus_situation(node, &situation);
+  join_receive(node->join, &situation, &in, node->now_ms);
+  return DATAGRAM_NONE;
+}
+
+void datagram_receive(struct node *node, const struct address *from, const uint8_t *data, size_t n) {
+  struct datagram datagram;
+  bool same_cluster = false;
+  enum datagram_fault fault = datagram_decode(data, n, &datagram);
+  if (fault == DATAGRAM_NONE) fault = check(node, &datagram, &same_cluster);
+  if (fault != DATAGRAM_NONE) {
+    /* A node that has started afresh hears for a moment what was meant for its former self. */
+    if (fault == DATAGRAM_RECEIVER || fault == DATAGRAM_CLUSTER)
+      node->faults[fault]++;
+    else
+      drop(node, from, fault);
+    return;
+  }
+  fault = datagram.type >= DATAGRAM_TYPE_RAFT ? receive_raft(node, from, &datagram)
+                                              : receive_join(node, from, &datagram, same_cluster);
+  if (fault != DATAGRAM_NONE) drop(node, from, fault);
+}

@@ -1,0 +1,212 @@
+/* Replication streams. The leader connects to a follower's HTTP port and asks for the upgrade with the
+ * follower's write token; after 101 it sends HELLO, and then both speak frames (wire/frame.h). A token
+ * admits, the term decides: a stream of the current leader replaces the one before it. Whatever is not
+ * understood ends the stream; a new one begins with where the logs agree. */
+#include "node/core.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+struct node_stream *link_find(struct node *node, uint64_t peer, enum stream_kind kind) {
+  if (kind == STREAM_LEADER) {
+    struct node_stream *stream = node->leader_stream;
+    return stream != NULL && stream->peer == peer && !stream->closing ? stream : NULL;
+  }
+  for (struct list_link *at = list_first(&node->streams); at != NULL; at = list_next(&node->streams, at)) {
+    struct node_stream *stream = CONTAINER_OF(at, struct node_stream, link);
+    if (stream->kind == kind && stream->peer == peer && stream->state == LINK_OPEN && !stream->closing)
+      return stream;
+  }
+  return NULL;
+}
+
+static void tell_core(struct node *node, enum coracle_raft_event_type type, uint64_t peer) {
+  struct coracle_raft_event event = {.type = type, .peer = peer};
+  consensus_step(node, &event);
+  consensus_changed(node);
+}
+
+static bool leads(const struct node *node) {
+  struct coracle_raft_status status;
+  coracle_raft_status(replica_raft(node->replica), node->now_ms, &status);
+  return node->member && status.role == CORACLE_RAFT_LEADER;
+}
+
+/* ---- To a follower ---- */
+
+static bool is_open_or_opening(const struct node *node, uint64_t peer) {
+  for (struct list_link *at = list_first(&node->streams); at != NULL; at = list_next(&node->streams, at)) {
+    const struct node_stream *stream = CONTAINER_OF(at, struct node_stream, link);
+    if (stream->kind == STREAM_FOLLOWER && stream->peer == peer && !stream->closing) return true;
+  }
+  return false;
+}
+
+void link_open(struct node *node, uint64_t peer, const struct address *http,
+               const uint8_t token[WRITE_TOKEN_BYTES]) {
+  if (is_open_or_opening(node, peer) || !leads(node)) return;
+  struct node_stream *stream = node_stream_new(node, STREAM_FOLLOWER);
+  stream->peer = peer;
+  stream->peer_http = *http;
+  stream->deadline_ms = node->now_ms + LINK_DEADLINE_MS;
+  memcpy(stream->token, token, WRITE_TOKEN_BYTES);
+  effect_push(node, NODE_CONNECT, stream)->to = *http;
+}
+
+void link_connected(struct node *node, struct node_stream *stream) {
+  char host[ADDRESS_TEXT_MAX];
+  bytes_printf(&stream->out,
+               "GET /v1/replication HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"
+               "Upgrade: coracle-replication/1\r\nAuthorization: Bearer ",
+               address_format(&stream->peer_http, host));
+  for (size_t i = 0; i < WRITE_TOKEN_BYTES; i++) bytes_printf(&stream->out, "%02x", stream->token[i]);
+  bytes_append_string(&stream->out, "\r\n\r\n");
+  stream->state = LINK_UPGRADING;
+  node_stream_touch(node, stream);
+}
+
+static void say_hello(struct node *node, struct node_stream *stream) {
+  struct coracle_raft_status status;
+  coracle_raft_status(replica_raft(node->replica), node->now_ms, &status);
+  struct hello hello = {
+      .protocol = HELLO_PROTOCOL, .from = join_id(node->join), .to = stream->peer, .term = status.term};
+  memcpy(hello.cluster, join_cluster(node->join), CLUSTER_ID_BYTES);
+  hello_encode(&hello, &stream->out);
+  node_stream_touch(node, stream);
+}
+
+/* The stream is over: the core must not count on it. Idempotent. */
+static void end_follower_link(struct node *node, struct node_stream *stream) {
+  const bool was_open = stream->state == LINK_OPEN;
+  stream->state = LINK_CONNECTING;
+  node_stream_close(node, stream);
+  if (was_open && leads(node)) tell_core(node, CORACLE_RAFT_LINK_DOWN, stream->peer);
+}
+
+/* The answer to the upgrade: 101, or why not. */
+static void receive_upgrade_answer(struct node *node, struct node_stream *stream) {
+  static const char granted[] = "HTTP/1.1 101 ";
+  const uint8_t *end = memmem(stream->in.data, stream->in.n, "\r\n\r\n", 4);
+  if (end == NULL) {
+    if (stream->in.n > UPGRADE_ANSWER_BYTES_MAX) end_follower_link(node, stream);
+    return;
+  }
+  if (stream->in.n < sizeof granted - 1 || memcmp(stream->in.data, granted, sizeof granted - 1) != 0) {
+    effect_log(node, NODE_LOG_WARN, "a follower refused the replication stream: %.*s",
+               (int)strcspn((const char *)stream->in.data, "\r"), (const char *)stream->in.data);
+    join_token_refused(node->join, stream->peer);
+    end_follower_link(node, stream);
+    return;
+  }
+  bytes_consume(&stream->in, (size_t)(end - stream->in.data) + 4);
+  stream->state = LINK_OPEN;
+  stream->deadline_ms = UINT64_MAX;
+  say_hello(node, stream);
+  tell_core(node, CORACLE_RAFT_LINK_UP, stream->peer);
+}
+
+void link_close_followers(struct node *node) {
+  for (struct list_link *at = list_first(&node->streams); at != NULL; at = list_next(&node->streams, at)) {
+    struct node_stream *stream = CONTAINER_OF(at, struct node_stream, link);
+    if (stream->kind != STREAM_FOLLOWER) continue;
+    stream->state = LINK_CONNECTING; /* the core is no longer leader and asks for no report */
+    node_stream_close(node, stream);
+  }
+}
+
+/* ---- From the leader ---- */
+
+void link_upgraded(struct node *node, struct node_stream *stream) {
+  http_parser_free(stream->parser);
+  stream->parser = NULL;
+  stream->kind = STREAM_LEADER;
+  stream->deadline_ms = node->now_ms + LINK_DEADLINE_MS;
+  node->clients_n--;
+}
+
+/* Step three of section 3.4 in the shape of a stream: an older term than ours has no leader. */
+static bool receive_hello(struct node *node, struct node_stream *stream, const struct frame *frame) {
+  struct coracle_raft_status status;
+  struct hello hello;
+  coracle_raft_status(replica_raft(node->replica), node->now_ms, &status);
+  if (stream->peer != 0 || hello_decode(frame, &hello) != 0) return false;
+  if (!node->member || memcmp(hello.cluster, join_cluster(node->join), CLUSTER_ID_BYTES) != 0) return false;
+  if (hello.to != join_id(node->join) || hello.from == hello.to || hello.from == 0) return false;
+  if (hello.term < status.term || status.role == CORACLE_RAFT_LEADER) return false;
+
+  struct node_stream *older = node->leader_stream;
+  if (older != NULL && older->peer_term > hello.term) return false;
+  node->leader_stream = stream;
+  if (older != NULL) node_stream_close(node, older);
+  stream->peer = hello.from;
+  stream->peer_term = hello.term;
+  tell_core(node, CORACLE_RAFT_LINK_UP, stream->peer);
+  return true;
+}
+
+static bool receive_message(struct node *node, struct node_stream *stream, const struct frame *frame) {
+  struct coracle_raft_message message;
+  struct coracle_raft_event event = {.type = CORACLE_RAFT_RECEIVE, .message = &message};
+  if (raft_message_from_frame(frame, stream->peer, join_id(node->join), &message) != 0) return false;
+  consensus_step(node, &event);
+  raft_message_close(&message);
+  return true;
+}
+
+static bool receive_frame(struct node *node, struct node_stream *stream, const struct frame *frame) {
+  if (stream->kind == STREAM_FOLLOWER)
+    return frame->type == FRAME_APPEND_REPLY && receive_message(node, stream, frame);
+  if (frame->type == FRAME_HELLO) return receive_hello(node, stream, frame);
+  return frame->type == FRAME_APPEND && stream == node->leader_stream && receive_message(node, stream, frame);
+}
+
+/* ---- Both ---- */
+
+static void end(struct node *node, struct node_stream *stream) {
+  if (stream->kind == STREAM_FOLLOWER)
+    end_follower_link(node, stream);
+  else
+    node_stream_close(node, stream); /* what hangs on a leader's stream is done when it is closed */
+}
+
+void link_receive(struct node *node, struct node_stream *stream) {
+  size_t used = 0, consumed, needed;
+  struct frame frame;
+  if (stream->kind == STREAM_FOLLOWER && stream->state == LINK_UPGRADING)
+    receive_upgrade_answer(node, stream);
+  if (stream->kind == STREAM_FOLLOWER && stream->state != LINK_OPEN) return;
+  while (!stream->closing) {
+    int found = frame_next(stream->in.data + used, stream->in.n - used, &consumed, &needed, &frame);
+    if (found == 0) break;
+    if (found < 0 || !receive_frame(node, stream, &frame)) {
+      effect_log(node, NODE_LOG_WARN, "closing a replication stream: a frame that does not belong there");
+      end(node, stream);
+      return;
+    }
+    used += consumed;
+  }
+  if (stream->closing) return;
+  bytes_consume(&stream->in, used);
+  /* Half a frame does not wait for ever; a stream between two frames does. */
+  if (stream->in.n == 0 && (stream->kind == STREAM_FOLLOWER || stream->peer != 0))
+    stream->deadline_ms = UINT64_MAX;
+  else if (stream->deadline_ms == UINT64_MAX)
+    stream->deadline_ms = node->now_ms + BODY_DEADLINE_MS;
+}
+
+void link_closed(struct node *node, struct node_stream *stream) {
+  struct join_situation situation;
+  if (stream->kind == STREAM_FOLLOWER) {
+    end_follower_link(node, stream);
+    return;
+  }
+  if (stream != node->leader_stream) return;
+  node->leader_stream = NULL;
+  if (leads(node)) return; /* it is the stream of a leader before this one */
+  tell_core(node, CORACLE_RAFT_LINK_DOWN, stream->peer);
+  consensus_situation(node, &situation);
+  if (situation.raft.leader == stream->peer) {
+    effect_log(node, NODE_LOG_INFO, "the leader's stream has ended");
+    join_stream_ended(node->join, &situation, node->now_ms);
+  }
+}

@@ -1,0 +1,233 @@
+/* The calls of node.h: events in, effects out, and the end of a turn. */
+#include "base/memory.h"
+#include "node/core.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void *node_stream_user(const struct node_stream *stream) {
+  return stream->user;
+}
+
+void node_stream_set_user(struct node_stream *stream, void *user) {
+  stream->user = user;
+}
+
+struct node *node_new(const struct node_options *options, uint64_t now_ms) {
+  struct node *node = memory_zalloc(sizeof *node);
+  node->options = *options;
+  snprintf(node->name, sizeof node->name, "%s", options->name);
+  node->options.name = node->name;
+  node->now_ms = node->started_ms = now_ms;
+  node->wall_ms = options->wall_ms;
+  node->wake_ms = UINT64_MAX;
+  node->random.state = options->seed;
+  node->held = QUEUE_OF(struct held);
+  node->effects = QUEUE_OF(struct queued_effect);
+  list_init(&node->streams);
+  list_init(&node->dirty);
+
+  struct api_options api = {.name = node->name,
+                            .seed = random_next(&node->random),
+                            .document_bytes_max = options->document_bytes_max,
+                            .follower_writes = options->follower_writes};
+  memcpy(api.token, options->token, sizeof api.token);
+  node->api = api_new(&api);
+
+  struct join_options join = {.name = node->name,
+                              .id = options->id,
+                              .seed = random_next(&node->random),
+                              .election = options->election,
+                              .udp = options->udp,
+                              .http = options->http,
+                              .heartbeat_ms = options->heartbeat_ms,
+                              .election_timeout_ms = options->election_timeout_ms};
+  memcpy(join.token, options->token, sizeof join.token);
+  node->join = join_new(&join, now_ms);
+  consensus_start(node);
+  return node;
+}
+
+void node_free(struct node *node) {
+  if (node == NULL) return;
+  node->lent = NULL;
+  for (struct list_link *first; (first = list_first(&node->streams)) != NULL;) {
+    struct node_stream *stream = CONTAINER_OF(first, struct node_stream, link);
+    forward_closed(node, stream);
+    client_closed(node, stream);
+    node_stream_free(node, stream);
+  }
+  replica_abandon(node->replica); /* calls whose clients have gone */
+  for (struct replica_result result; replica_next_result(node->replica, &result);) {
+    store_record_unref(result.store.record);
+    client_complete(node, result.waiter);
+  }
+  for (struct held *held; (held = queue_at(&node->held, 0)) != NULL; queue_pop(&node->held))
+    bytes_close(&held->bytes);
+  queue_close(&node->held);
+  queue_close(&node->effects);
+  bytes_close(&node->arena);
+  replica_free(node->replica);
+  join_free(node->join);
+  api_free(node->api);
+  free(node);
+}
+
+/* ---- Events ---- */
+
+static void advance_time(struct node *node, uint64_t now_ms) {
+  if (now_ms > node->now_ms) node->view_valid = false;
+  if (now_ms > node->now_ms) node->now_ms = now_ms;
+}
+
+/* What the last effect pointed to is no longer needed. */
+static void take_back_lent(struct node *node) {
+  enum { OUT_KEPT_BYTES = 64 * 1024 };
+  struct node_stream *stream = node->lent;
+  if (stream == NULL) return;
+  node->lent = NULL;
+  stream->out.n = 0;
+  if (stream->out.capacity > OUT_KEPT_BYTES) bytes_close(&stream->out);
+}
+
+static void check_deadlines(struct node *node) {
+  if (node->now_ms < node->deadline_check_ms) return;
+  node->deadline_check_ms = node->now_ms + DEADLINE_CHECK_MS;
+  struct list_link *next;
+  for (struct list_link *at = list_first(&node->streams); at != NULL; at = next) {
+    struct node_stream *stream = CONTAINER_OF(at, struct node_stream, link);
+    next = list_next(&node->streams, at);
+    if (stream->closing) continue;
+    if (stream->kind == STREAM_CLIENT)
+      client_deadline(node, stream);
+    else if (node->now_ms >= stream->deadline_ms)
+      node_stream_close(node, stream);
+  }
+}
+
+static void received(struct node *node, struct node_stream *stream, const uint8_t *data, size_t n) {
+  if (stream->closing) return;
+  if (stream->kind == STREAM_CLIENT) {
+    client_receive(node, stream, data, n);
+    return;
+  }
+  bytes_append(&stream->in, data, n);
+  if (stream->kind == STREAM_FORWARD)
+    forward_receive(node, stream);
+  else
+    link_receive(node, stream);
+}
+
+static void closed(struct node *node, struct node_stream *stream) {
+  switch (stream->kind) {
+  case STREAM_CLIENT:
+    client_closed(node, stream);
+    break;
+  case STREAM_LEADER:
+  case STREAM_FOLLOWER:
+    link_closed(node, stream);
+    break;
+  case STREAM_FORWARD:
+    forward_closed(node, stream);
+    break;
+  }
+  node_stream_free(node, stream);
+}
+
+/* SIGTERM is a restart, not a leaving: nothing is said to the cluster, which sees the streams end. */
+static void stop(struct node *node) {
+  struct replica_result result;
+  if (node->stopping) return;
+  effect_log(node, NODE_LOG_INFO, "stopping");
+  node->stopping = true;
+  node->stop_deadline_ms = node->now_ms + STOP_MS;
+  replica_abandon(node->replica);
+  while (replica_next_result(node->replica, &result)) {
+    struct call *call = result.waiter;
+    api_complete(node->api, node_view(node), &call->api, &result, &call->answer);
+    client_complete(node, call);
+  }
+  for (struct list_link *at = list_first(&node->streams); at != NULL; at = list_next(&node->streams, at))
+    node_stream_close_after_flush(node, CONTAINER_OF(at, struct node_stream, link));
+}
+
+void node_step(struct node *node, const struct node_event *event) {
+  struct join_situation situation;
+  take_back_lent(node);
+  advance_time(node, event->now_ms);
+  if (event->wall_ms != 0) node->wall_ms = event->wall_ms;
+  switch (event->type) {
+  case NODE_START:
+    assert(!node->started);
+    node->started = true;
+    consensus_changed(node);
+    break;
+  case NODE_TICK:
+    break;
+  case NODE_DATAGRAM:
+    if (!node->stopping) datagram_receive(node, &event->from, event->data, event->n);
+    break;
+  case NODE_BOUND:
+  case NODE_TAKEN:
+    consensus_situation(node, &situation);
+    (event->type == NODE_BOUND ? join_bound : join_taken)(node->join, &situation, node->now_ms);
+    break;
+  case NODE_CONNECTED:
+    if (event->stream->closing) break;
+    if (event->stream->kind == STREAM_FORWARD)
+      forward_connected(node, event->stream);
+    else
+      link_connected(node, event->stream);
+    break;
+  case NODE_RECEIVED:
+    received(node, event->stream, event->data, event->n);
+    break;
+  case NODE_DRAINED:
+    event->stream->undrained_bytes = 0;
+    client_continue(node, event->stream);
+    break;
+  case NODE_CLOSED:
+    closed(node, event->stream);
+    break;
+  case NODE_STOP:
+    stop(node);
+    break;
+  }
+  if (!node->started || node->stopping) return;
+  consensus_tick(node);
+  check_deadlines(node);
+}
+
+/* ---- The end of a turn ---- */
+
+static void set_wake(struct node *node) {
+  uint64_t at_ms = node->raft_wakeup_ms;
+  if (join_wakeup_ms(node->join) < at_ms) at_ms = join_wakeup_ms(node->join);
+  if (!list_is_empty(&node->streams) && node->deadline_check_ms < at_ms) at_ms = node->deadline_check_ms;
+  if (node->stopping) at_ms = node->stop_deadline_ms;
+  if (at_ms == node->wake_ms) return;
+  node->wake_ms = at_ms;
+  effect_push(node, NODE_WAKE, NULL)->at_ms = at_ms;
+}
+
+static void finish_stopping(struct node *node) {
+  if (!node->stopping || node->exited) return;
+  if (!list_is_empty(&node->streams) && node->now_ms < node->stop_deadline_ms) return;
+  node->exited = true;
+  effect_push(node, NODE_EXIT, NULL)->status = 0;
+}
+
+bool node_next_effect(struct node *node, uint64_t now_ms, struct node_effect *effect) {
+  take_back_lent(node);
+  advance_time(node, now_ms);
+  if (effect_pop(node, effect)) return true;
+  if (node->exited || !node->started) return false;
+  if (!node->stopping) {
+    do consensus_flush(node);
+    while (consensus_settle(node) || replica_has_proposals(node->replica));
+  }
+  set_wake(node);
+  finish_stopping(node);
+  return effect_pop(node, effect);
+}
