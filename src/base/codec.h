@@ -30,7 +30,8 @@ struct reader {
 };
 
 static inline struct reader reader_of(const void *data, size_t n) {
-  return (struct reader){data, data ? (const uint8_t *)data + n : NULL, false};
+  const uint8_t *at = data != NULL ? (const uint8_t *)data : (const uint8_t *)""; /* no arithmetic on NULL */
+  return (struct reader){at, at + (data != NULL ? n : 0), false};
 }
 
 static inline size_t reader_left(const struct reader *r) { return (size_t)(r->end - r->at); }

@@ -69,9 +69,14 @@ static struct demo_line *parse(struct slice s, size_t node, const char *name, ui
   return line;
 }
 
+/* Who belongs to the cluster, and who leads it. */
 static bool is_news(const struct demo_line *line) {
-  struct slice text = slice_of(line->text);
-  return line->step > 0 || line->alarming || starts_with(text, "membership: ") || starts_with(text, "role: ");
+  static const char *const prefixes[] = {"membership: ", "leading term ", "no longer leading", "following ",
+                                         "the leader's stream has ended"};
+  if (line->step > 0 || line->alarming) return true;
+  for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+    if (starts_with(slice_of(line->text), prefixes[i])) return true;
+  return false;
 }
 
 /* <0 when a is to be shown before b. */

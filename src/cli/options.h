@@ -3,7 +3,8 @@
  *     coracle serve --http 127.0.0.1:8001 --heartbeat-ms=20     (either spelling)
  *     CORACLE_HTTP=127.0.0.1:8001 coracle serve                 (the command line wins)
  *
- * options_read() is the whole of it. A bad option is one line that names the option, the value and what is allowed. */
+ * options_read() is the whole of it. A bad option is one line that names the option, the value and what is
+ * allowed. */
 #ifndef CORACLE_CLI_OPTIONS_H
 #define CORACLE_CLI_OPTIONS_H
 
@@ -23,13 +24,13 @@ struct option {
   const char *name; /* without the dashes */
   enum option_kind kind;
   size_t offset;            /* of the field in the caller's struct */
-  const char *value;        /* in the help: what it stands for or its unit, such as HOST:PORT or MS; not of FLAG, CHOICE */
-  const char *initial;      /* the default, as it would be written; NULL: the field keeps what the caller put there */
+  const char *value;        /* in the help: HOST:PORT, MS; of FLAG and CHOICE none */
+  const char *initial;      /* the default, as text; NULL: the field is left as it is */
   const char *initial_help; /* how the help tells the default when `initial` is NULL */
   uint64_t min, max;        /* see option_kind */
   const char *choices;      /* CHOICE: "redirect|reject" */
   const char *help;         /* one or two sentences */
-  /* A further rule for a value that parsed: NULL when it is fine, else what is wrong, such as "is not ...". */
+  /* A further rule for a value that parsed: NULL when it is fine, else what is wrong: "is not ...". */
   const char *(*refuse)(const void *field);
 };
 
@@ -48,19 +49,20 @@ enum options_outcome {
   OPTIONS_BAD,
 };
 
-/* Fills the caller's struct: defaults, then the environment, then argv[1..argc); argv[0] is the subcommand. When the
- * outcome is BAD, one line without a newline was appended to `error`, and the struct is not to be used. */
+/* Fills the caller's struct: defaults, then the environment, then argv[1..argc); argv[0] is the subcommand.
+ * When the outcome is BAD, one line without a newline was appended to `error`, and the struct is not to be
+ * used. */
 enum options_outcome options_parse(const struct option_command *, int argc, char **argv, void *values,
                                    struct bytes *error);
 
-/* Appends the help text: what the command does and, for each option, its meaning, default, range and environment
- * variable. */
+/* Appends the help text: what the command does and, for each option, its meaning, default, range and
+ * environment variable. */
 void options_help(const struct option_command *, struct bytes *out);
 
 enum { OPTIONS_GO_ON = -1 };
 
-/* options_parse() as a program needs it: prints the help to stdout or the error to stderr. OPTIONS_GO_ON, or the
- * status to exit with: 0 after help, 2 after an error. */
+/* options_parse() as a program needs it: prints the help to stdout or the error to stderr. OPTIONS_GO_ON, or
+ * the status to exit with: 0 after help, 2 after an error. */
 int options_read(const struct option_command *, int argc, char **argv, void *values);
 
 /* The word of words[0..n) that `word` is likely a misspelling of, or NULL. */

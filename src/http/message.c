@@ -177,7 +177,7 @@ static enum message_progress in_headers(struct message *m, struct slice *in) {
   }
   if (is_folded(line)) return fail(m, HTTP_FAULT_HEADER_FOLDED);
   if (m->fields_n == HTTP_HEADERS_MAX) return fail(m, HTTP_FAULT_HEADERS_TOO_MANY);
-  m->field = (struct message_field){.value.at = (uint32_t)m->line_at};
+  m->field = (struct message_field){0};
   enum http_fault fault = feed(m, line.at, line.n, HTTP_FAULT_HEADER);
   if (fault != HTTP_FAULT_NONE) return fail(m, fault);
   if (!is_field(m, line)) return fail(m, HTTP_FAULT_HEADER);
@@ -280,11 +280,9 @@ static enum message_progress in_trailers(struct message *m, struct slice *in) {
   struct slice line = whole_line(m, &m->line);
   m->trailer_bytes += line.n;
   const char *colon = memchr(line.at, ':', line.n);
-  if (!is_empty(line)) {
-    if (is_folded(line)) return fail(m, HTTP_FAULT_HEADER_FOLDED);
-    if (colon == NULL || !http_is_token((struct slice){line.at, (size_t)(colon - line.at)}))
-      return fail(m, HTTP_FAULT_HEADER);
-  }
+  if (!is_empty(line) &&
+      (colon == NULL || !http_is_token((struct slice){line.at, (size_t)(colon - line.at)})))
+    return fail(m, HTTP_FAULT_HEADER);
   enum http_fault fault = feed(m, line.at, line.n, HTTP_FAULT_HEADER);
   if (fault != HTTP_FAULT_NONE) return fail(m, fault);
   if (is_empty(line)) return finish(m);

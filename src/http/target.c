@@ -2,6 +2,8 @@
 
 #include "http/grammar.h"
 
+#include <assert.h>
+
 /* Printable ASCII without '#': a fragment is not sent (RFC 9112, 3.2), and all else must be percent-encoded.
  * Builds of llhttp differ here, so it is checked for all of them. */
 static bool has_valid_bytes(struct slice s) {
@@ -14,6 +16,7 @@ static bool has_valid_bytes(struct slice s) {
 static enum http_fault decode(struct slice raw, struct bytes *decoded, struct slice *out) {
   *out = raw;
   if (raw.n == 0 || memchr(raw.at, '%', raw.n) == NULL) return HTTP_FAULT_NONE;
+  assert(decoded->capacity - decoded->n >= raw.n);
   char *to = (char *)decoded->data + decoded->n;
   size_t n = 0;
   for (size_t i = 0; i < raw.n; i++) {

@@ -9,8 +9,8 @@
 /* HOSTNAME-PORT; what a name may not have becomes '-'. */
 void place_default_name(uint16_t http_port, char name[NODE_NAME_BYTES_MAX + 1]);
 
-/* Appends $XDG_DATA_HOME/coracle/NAME, or ~/.local/share/coracle/NAME, and a NUL (XDG Base Directory Specification).
- * CORACLE_ENOTFOUND when the environment names neither. */
+/* Appends $XDG_DATA_HOME/coracle/NAME, or ~/.local/share/coracle/NAME, and a NUL (XDG Base Directory
+ * Specification). CORACLE_ENOTFOUND when the environment names neither. */
 MUST_CHECK int place_default_data_dir(const char *name, struct bytes *path);
 
 #endif

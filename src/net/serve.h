@@ -1,15 +1,15 @@
-/* Runs one node in the real world: one libuv loop with the node's UDP socket, the election socket, the HTTP listener
- * and the outbound replication connections. The only room that includes <uv.h>. */
+/* Runs one node in the real world: one libuv loop with the node's UDP socket, the election socket, the HTTP
+ * listener and the outbound replication connections. The only room that includes <uv.h>. */
 #ifndef CORACLE_NET_SERVE_H
 #define CORACLE_NET_SERVE_H
 
 #include "node/node.h"
 
 struct serve_options {
-  struct address election;    /* UDP */
-  struct address http;        /* TCP; family NONE: 127.0.0.1, the first free port from 8001; port 0: any free port */
-  const char *name;           /* NULL: HOSTNAME-PORT */
-  const char *data_dir;       /* NULL: the default for the name, under $XDG_DATA_HOME or ~/.local/share/coracle */
+  struct address election; /* UDP */
+  struct address http;     /* TCP; family NONE: 127.0.0.1, the first free port from 8001; port 0: any */
+  const char *name;        /* NULL: HOSTNAME-PORT */
+  const char *data_dir;    /* NULL: one of that name where XDG has data, in coracle/ */
   uint64_t heartbeat_ms;
   uint64_t election_timeout_ms;
   uint64_t document_bytes_max;
@@ -18,8 +18,8 @@ struct serve_options {
   enum node_log_level log_level; /* lines above it are not printed */
 };
 
-/* Serves until SIGTERM or SIGINT. Returns the exit status: 0 after a signal, 1 when it could not start or go on (one
- * line on stderr says why). */
+/* Serves until SIGTERM or SIGINT. Returns the exit status: 0 after a signal, 1 when it could not start or go
+ * on (one line on stderr says why). */
 int serve(const struct serve_options *);
 
 #endif

@@ -1,10 +1,10 @@
 /* The shell around one node: what its files share. serve.c starts and ends it, shell.c runs the turns, udp.c,
  * listener.c and stream.c carry out the effects.
  *
- * Callbacks of libuv tell the node what happened with shell_step(). What the node wants done is carried out once per
- * turn of the loop: before the loop sleeps, and again after it woke. What an effect causes there and then (a bind
- * that succeeded, a write that left at once) is noted and told to the node when all effects are carried out, never
- * from inside. */
+ * Callbacks of libuv tell the node what happened with shell_step(). What the node wants done is carried out
+ * once per turn of the loop: before the loop sleeps, and again after it woke. What an effect causes there and
+ * then (a bind that succeeded, a write that left at once) is noted and told to the node when all effects are
+ * carried out, never from inside. */
 #ifndef CORACLE_NET_SHELL_H
 #define CORACLE_NET_SHELL_H
 
@@ -29,12 +29,12 @@ struct shell {
 
   uv_prepare_t before_sleep;
   uv_check_t after_sleep;
-  uv_idle_t again;      /* keeps the loop from sleeping while a turn is not done */
-  uv_timer_t wake;      /* NODE_WAKE */
+  uv_idle_t again; /* keeps the loop from sleeping while a turn is not done */
+  uv_timer_t wake; /* NODE_WAKE */
   uv_signal_t sigterm, sigint;
-  bool stepped;         /* the node was told something since its effects were carried out */
-  bool stopping;        /* a signal came */
-  bool exiting;         /* NODE_EXIT came: the node is told nothing more */
+  bool stepped;  /* the node was told something since its effects were carried out */
+  bool stopping; /* a signal came */
+  bool exiting;  /* NODE_EXIT came: the node is told nothing more */
   int exit_status;
 
   /* udp.c */
@@ -46,10 +46,10 @@ struct shell {
   bool bind_error_logged;
 
   /* listener.c */
-  int listener;            /* the listening socket; -1: closed */
-  uv_poll_t acceptable;    /* active while connections are accepted */
-  bool acceptable_inited;  /* NODE_OPEN_HTTP came */
-  uv_timer_t accept_again; /* runs while accepting is paused for want of descriptors */
+  int listener;              /* the listening socket; -1: closed */
+  uv_poll_t acceptable;      /* active while connections are accepted */
+  bool acceptable_inited;    /* NODE_OPEN_HTTP came */
+  uv_timer_t accept_again;   /* runs while accepting is paused for want of descriptors */
   uint64_t accept_logged_ms; /* when that was last logged; 0: never */
 
   /* stream.c */

@@ -1,9 +1,10 @@
 /* TCP connections, both those that were accepted and those that the node asked for.
  *
- * A stream is CONNECTING or OPEN; NODE_CLOSE makes it FLUSHING until what was written has left, then LINGERING until
- * the peer closes too, then CLOSED. Closing at once would be shorter, but a connection that is closed with bytes unread
- * is reset, and the peer's system may then throw away an answer that it had already received (RFC 9112, 9.6). The node is
- * told NODE_CLOSED when the descriptor is closed, once for each stream, and may count on it to bound their number. */
+ * A stream is CONNECTING or OPEN; NODE_CLOSE makes it FLUSHING until what was written has left, then
+ * LINGERING until the peer closes too, then CLOSED. Closing at once would be shorter, but a connection that
+ * is closed with bytes unread is reset, and the peer's system may then throw away an answer that it had
+ * already received (RFC 9112, 9.6). The node is told NODE_CLOSED when the descriptor is closed, once for each
+ * stream, and may count on it to bound their number. */
 #ifndef CORACLE_NET_STREAM_H
 #define CORACLE_NET_STREAM_H
 

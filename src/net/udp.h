@@ -1,11 +1,12 @@
-/* The two UDP sockets: the node's own, which it keeps for life and sends from, and the election socket, which only
- * receives and which one process of a host can hold. */
+/* The two UDP sockets: the node's own, which it keeps for life and sends from, and the election socket, which
+ * only receives and which one process of a host can hold. */
 #ifndef CORACLE_NET_UDP_H
 #define CORACLE_NET_UDP_H
 
 #include "net/shell.h"
 
-/* Binds the node's own socket to any port of the election address's host and starts to receive. 0 or libuv's error. */
+/* Binds the node's own socket to any port of the election address's host and starts to receive. 0 or libuv's
+ * error. */
 MUST_CHECK int udp_open(struct shell *, const struct address *election);
 /* The own socket's address. */
 struct address udp_address(const struct shell *);

@@ -74,7 +74,7 @@ static void release_held(struct node *node) {
     struct held held = *first;
     if (held.after_sequence > replica_persisted_sequence(node->replica)) return;
     queue_pop(&node->held);
-    if (held.stream != NULL && held.stream != link_find(node, held.peer, held.stream->kind))
+    if (held.stream != NULL && held.stream != link_find(node, held.peer, held.kind))
       bytes_close(&held.bytes);
     else
       send_or_hold(node, &held);
@@ -119,14 +119,14 @@ static void log_role(struct node *node) {
   node->logged_leader = name != NULL ? status->leader : 0;
 }
 
-/* Voters and learners as the newest configuration has them, each time it changes. */
-static void log_configuration(struct node *node) {
+/* Voters and learners as the newest configuration has them, each time it changes; false when it has not. */
+static bool log_configuration(struct node *node) {
   const struct coracle_raft *raft = replica_raft(node->replica);
   const struct coracle_raft_configuration *configuration = coracle_raft_latest_configuration(raft);
   struct coracle_raft_status status;
   struct bytes line = {0};
   coracle_raft_status(raft, node->now_ms, &status);
-  if (status.configuration_index == node->logged_configuration || configuration->members_n == 0) return;
+  if (status.configuration_index == node->logged_configuration || configuration->members_n == 0) return false;
   node->logged_configuration = status.configuration_index;
   for (int voter = 1; voter >= 0; voter--) {
     const char *separator = voter ? "voters" : "; learners";
@@ -140,6 +140,7 @@ static void log_configuration(struct node *node) {
   }
   effect_log(node, NODE_LOG_INFO, "membership: %.*s", (int)line.n, (const char *)line.data);
   bytes_close(&line);
+  return true;
 }
 
 void consensus_role_changed(struct node *node) {
@@ -153,12 +154,10 @@ static void carry_out(struct node *node, const struct coracle_raft_effects *effe
   for (size_t i = 0; i < effects->messages_n; i++) send_message(node, &effects->messages[i]);
   node->raft_wakeup_ms = effects->wakeup_ms;
   node->view_valid = false;
-  log_configuration(node);
+  const bool new_members = log_configuration(node);
   if (effects->role_changed || node->logged_leader == 0) log_role(node);
-  if (effects->role_changed) {
-    consensus_role_changed(node);
-    consensus_changed(node);
-  }
+  if (effects->role_changed) consensus_role_changed(node);
+  if (effects->role_changed || new_members) consensus_changed(node);
 }
 
 bool consensus_step(struct node *node, struct coracle_raft_event *event) {
@@ -206,6 +205,24 @@ static void begin(struct node *node, const struct coracle_raft_configuration *fo
   consensus_changed(node);
 }
 
+static bool answer_results(struct node *node) {
+  struct replica_result result;
+  bool any = false;
+  while (replica_next_result(node->replica, &result)) {
+    struct call *call = result.waiter;
+    api_complete(node->api, node_view(node), &call->api, &result, &call->answer);
+    client_complete(node, call);
+    any = true;
+  }
+  return any;
+}
+
+/* An answer may let the next request of its connection in, which is answered in the same way. */
+void consensus_abandon(struct node *node) {
+  do replica_abandon(node->replica);
+  while (answer_results(node));
+}
+
 /* Everything that was of the old identity goes: streams, log, documents. Requests that waited get their
  * answer. */
 static void start_afresh(struct node *node) {
@@ -214,12 +231,7 @@ static void start_afresh(struct node *node) {
     node_stream_close(node, node->leader_stream);
     node->leader_stream = NULL;
   }
-  replica_abandon(node->replica);
-  for (struct replica_result result; replica_next_result(node->replica, &result);) {
-    struct call *call = result.waiter;
-    api_complete(node->api, node_view(node), &call->api, &result, &call->answer);
-    client_complete(node, call);
-  }
+  consensus_abandon(node);
   drop_held(node);
   replica_free(node->replica);
   consensus_start(node);
@@ -293,7 +305,6 @@ void consensus_tick(struct node *node) {
 
 bool consensus_settle(struct node *node) {
   struct coracle_raft_event event;
-  struct replica_result result;
   struct join_action action;
   bool any = false;
   while (replica_persisted(node->replica, &event)) {
@@ -301,12 +312,7 @@ bool consensus_settle(struct node *node) {
     consensus_step(node, &event);
     release_held(node);
   }
-  while (replica_next_result(node->replica, &result)) {
-    struct call *call = result.waiter;
-    any = true;
-    api_complete(node->api, node_view(node), &call->api, &result, &call->answer);
-    client_complete(node, call);
-  }
+  any = answer_results(node) || any;
   while (join_next_action(node->join, &action)) {
     any = true;
     carry_out_join(node, &action);

@@ -93,7 +93,8 @@ struct node_stream {
 struct held {
   uint64_t after_sequence;
   struct address to;   /* datagram */
-  uint64_t peer;       /* frame: to this peer's stream, if it is still the same */
+  uint64_t peer;       /* frame: to this peer's stream of this kind, if it is still `stream` (which may be gone) */
+  enum stream_kind kind;
   struct node_stream *stream;
   struct bytes bytes;
 };
@@ -178,6 +179,8 @@ void consensus_tick(struct node *);
 /* Gives the core an event and carries out its effects; false when the core refused it. */
 bool consensus_step(struct node *, struct coracle_raft_event *);
 void consensus_flush(struct node *);
+/* Gives every request that waits for the log its answer now. */
+void consensus_abandon(struct node *);
 /* Until nothing is left to do: storage, results, join's actions. True if there was anything. */
 bool consensus_settle(struct node *);
 void consensus_situation(struct node *, struct join_situation *);

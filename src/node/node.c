@@ -126,7 +126,7 @@ static void closed(struct node *node, struct node_stream *stream) {
     break;
   case STREAM_LEADER:
   case STREAM_FOLLOWER:
-    link_closed(node, stream);
+    if (!node->stopping) link_closed(node, stream);
     break;
   case STREAM_FORWARD:
     forward_closed(node, stream);
@@ -137,17 +137,11 @@ static void closed(struct node *node, struct node_stream *stream) {
 
 /* SIGTERM is a restart, not a leaving: nothing is said to the cluster, which sees the streams end. */
 static void stop(struct node *node) {
-  struct replica_result result;
   if (node->stopping) return;
   effect_log(node, NODE_LOG_INFO, "stopping");
   node->stopping = true;
   node->stop_deadline_ms = node->now_ms + STOP_MS;
-  replica_abandon(node->replica);
-  while (replica_next_result(node->replica, &result)) {
-    struct call *call = result.waiter;
-    api_complete(node->api, node_view(node), &call->api, &result, &call->answer);
-    client_complete(node, call);
-  }
+  consensus_abandon(node);
   for (struct list_link *at = list_first(&node->streams); at != NULL; at = list_next(&node->streams, at))
     node_stream_close_after_flush(node, CONTAINER_OF(at, struct node_stream, link));
 }

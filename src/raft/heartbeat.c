@@ -24,6 +24,11 @@ bool raft_voter_in_contact(const struct coracle_raft *raft, const struct raft_pe
   return peer->link && !raft_elapsed(raft, peer->last_contact_ms, raft->options.election_timeout_ms);
 }
 
+/* The longest that a follower waits before it campaigns: by then the majority may have another leader. It is
+ * longer than what makes a member dead to the application, so that a leader may still remove one of two
+ * voters. */
+enum { QUORUM_TIMEOUTS = 2 };
+
 static bool quorum_in_contact(const struct coracle_raft *raft) {
   uint32_t heard = 0;
   for (size_t i = 0; i < raft->peers_n; i++) {
@@ -31,7 +36,8 @@ static bool quorum_in_contact(const struct coracle_raft *raft) {
     uint64_t since_ms =
         peer->last_contact_ms > raft->leader_since_ms ? peer->last_contact_ms : raft->leader_since_ms;
     if (!peer->voter) continue;
-    heard += peer->id == raft->options.id || !raft_elapsed(raft, since_ms, raft->options.election_timeout_ms);
+    heard += peer->id == raft->options.id ||
+             !raft_elapsed(raft, since_ms, QUORUM_TIMEOUTS * (uint64_t)raft->options.election_timeout_ms);
   }
   return heard >= raft_quorum(raft);
 }

@@ -121,6 +121,17 @@ static bool learner_keeps_up(const struct coracle_raft *raft, const struct raft_
          peer->match >= raft->commit_aged;
 }
 
+/* Those who come together become voters together (see the top of this file): the sole voter waits a heartbeat
+ * after the newest learner came for others to come, and up to an election timeout for all of them to keep up.
+ */
+static bool gathering(const struct coracle_raft *raft) {
+  bool all = true;
+  if (!raft_elapsed(raft, raft->learner_added_ms, raft->options.heartbeat_ms)) return true;
+  for (size_t i = 0; i < raft->peers_n; i++)
+    all = all && (raft->peers[i].voter || learner_keeps_up(raft, &raft->peers[i]));
+  return !all && !raft_elapsed(raft, raft->learner_added_ms, raft->options.election_timeout_ms);
+}
+
 static uint64_t voter_out_of_contact(const struct coracle_raft *raft) {
   for (size_t i = 0; i < raft->peers_n; i++)
     if (raft->peers[i].voter && !raft_voter_in_contact(raft, &raft->peers[i])) return raft->peers[i].id;
@@ -136,8 +147,7 @@ void raft_promote_learners(struct coracle_raft *raft) {
 
   raft->blocked_by = 0;
   if (raft->role != CORACLE_RAFT_LEADER || !change_is_possible(raft)) return;
-  /* Those who come together become voters together: see the top of this file. */
-  if (sole_voter && !raft_elapsed(raft, raft->learner_added_ms, raft->options.heartbeat_ms)) return;
+  if (sole_voter && gathering(raft)) return;
 
   next = raft->latest.value;
   for (size_t i = 0; i < raft->peers_n; i++) {

@@ -65,7 +65,7 @@ static size_t entries_until(const struct index_node *node, const struct index_ke
   return low;
 }
 
-/* The child of an inner node that has the key's place: the last that begins at or before it, else the first. */
+/* The child of an inner node that has the place of the key: the last that begins no later, else the first. */
 static size_t child_for(const struct index_node *node, const struct index_key *key) {
   size_t n = entries_until(node, key);
   return n > 0 ? n - 1 : 0;

@@ -296,8 +296,8 @@ class Cluster:
         found = []
         for node in self.nodes:
             for start in range(1, node.starts + 1):
-                terms = re.findall(r": leading term (\d+)|founded cluster \S+ in term (\d+)", node.log(start))
-                found += [(int(a or b), node.name, start) for a, b in terms]
+                terms = re.findall(r": leading term (\d+)", node.log(start))
+                found += [(int(term), node.name, start) for term in terms]
         return found
 
     def shut_down(self):

@@ -79,7 +79,8 @@ class Writer:
     of the writes that were answered 201; a write with any other outcome may or may not have happened."""
 
     def __init__(self, nodes, collection="written"):
-        self.ports = [n.port for n in nodes]
+        self.ports = [n.port for n in nodes]  # a test may put others here while it runs
+        self.turn = 0
         self.collection = collection
         self.acknowledged = {}
         self.unexpected = []  # answers that a client must never get
@@ -95,9 +96,12 @@ class Writer:
         self.thread.join(DEADLINE_S)
         assert not self.thread.is_alive(), "the writer hangs"
 
+    def _another(self):
+        self.turn += 1
+        return self.ports[self.turn % len(self.ports)]
+
     def _run(self):
-        ports = itertools.cycle(self.ports)
-        port = next(ports)
+        port = self._another()
         for number in itertools.count():
             if self.stopping.is_set():
                 return
@@ -107,7 +111,7 @@ class Writer:
             try:
                 answer = client.request(port, "PUT", path, body, timeout_s=2)
             except (OSError, http.client.HTTPException):
-                port = next(ports)
+                port = self._another()
                 time.sleep(0.01)
                 continue
             if answer.status == 201:
@@ -115,7 +119,7 @@ class Writer:
             elif answer.status == 307:
                 port = int(answer.header("location").split(":")[2].split("/")[0])
             elif answer.status in (503, 504):
-                port = next(ports)
+                port = self._another()
                 time.sleep(0.01)
             else:
                 self.unexpected.append(answer)

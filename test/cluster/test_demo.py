@@ -213,7 +213,7 @@ def test_killed(start_demo):
     wait_until("no node is left", lambda: of_nodes(demo.folder) == [])
 
 
-@pytest.mark.parametrize("moment", ["== ", GOES_ON], ids=["tour", "after it"])
+@pytest.mark.parametrize("moment", ["", "== ", GOES_ON], ids=["before it begins", "tour", "after it"])
 def test_its_reader_goes(start_demo, moment):
     """Goal: `coracle demo | head` ends, and leaves nothing behind, even if nothing more is to be said."""
     demo = start_demo().wait_for(moment)

@@ -167,9 +167,11 @@ def test_a_thousand_documents_are_identical_on_all_three(trio, measured):
 
 def test_what_every_answer_tells(shared_trio):
     """Goal: an answer says how far its node is, in which term, who and what it is; and what may be cached."""
-    leader, followers = shared_trio.wait_formed()
+    leader, _ = shared_trio.wait_formed()
+    put = leader.put("told", "{}")
+    read_everywhere(shared_trio, "/v1/collections/items/told", put.body)
     for node in shared_trio.nodes:
-        answer = node.get("/v1/collections/items")
+        answer = node.get("/v1/collections/items/told")
         assert int(answer.header("coracle-revision")) > 0
         assert int(answer.header("coracle-term")) == node.about()["term"]
         assert answer.header("coracle-node") == node.name

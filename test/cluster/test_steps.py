@@ -59,7 +59,7 @@ def test_three_processes_take_the_eight_steps(make_cluster):
 
     # 7: the peer table is what /v1/cluster shows, and its credentials are good: the stream carries a write.
     view = leader.view()
-    assert view["leader"] == view["self"]
+    assert view["leader"]["id"] == view["self"]
     others = [m for m in view["members"] if m["id"] != view["self"]]
     assert sorted(m["http"] for m in others) == sorted(n.url for n in followers)
     assert all(m["up"] for m in others)

@@ -10,12 +10,12 @@ enum { NET_TIMEOUT_MS = 10000 }; /* for anything that is waited for */
 
 struct server {
   pid_t pid;
-  int stderr_fd;               /* read end, in non-blocking mode */
-  struct bytes log;            /* what was read of it */
-  struct address http;         /* as it says itself; family NONE when it ended before it said so */
+  int stderr_fd;       /* read end, in non-blocking mode */
+  struct bytes log;    /* what was read of it */
+  struct address http; /* as it says itself; family NONE when it ended before it said so */
   struct address election;
   char data_dir[64];
-  unsigned descriptors_max;    /* set before server_start(); 0: as they are */
+  unsigned descriptors_max; /* set before server_start(); 0: as they are */
 };
 
 /* A free port of 127.0.0.1. */

@@ -124,6 +124,35 @@ static void trailers_have_a_limit(void **state) {
   }
 }
 
+/* Each request has the whole of it. */
+static void trailers_of_one_request_do_not_count_for_the_next(void **state) {
+  (void)state;
+  struct http_trace t;
+  trace_init(&t, EXAMPLE_BODY_BYTES_MAX);
+  struct bytes input = {0};
+  bytes_append_string(&input, "PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA:");
+  append_repeated(&input, 'a', HTTP_TRAILER_BYTES_MAX - 6);
+  bytes_append_string(&input, "\r\n\r\n");
+  for (int i = 0; i < 3; i++) trace_feed(&t, input.data, input.n);
+  assert_int_equal(t.requests_n, 3);
+  bytes_close(&input);
+  trace_close(&t);
+}
+
+/* The longest target there is, all of it to be decoded, in the two forms that it can have. */
+static void long_targets_are_decoded(void **state) {
+  (void)state;
+  static const char *const fronts[] = {"GET /", "GET http://h?"};
+  for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++) {
+    struct bytes input = {0};
+    bytes_append_string(&input, fronts[i]);
+    while (input.n + 3 + sizeof " HTTP/1.1" - 1 <= HTTP_REQUEST_LINE_BYTES_MAX)
+      bytes_append_string(&input, "%41");
+    bytes_append_string(&input, " HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_long_trace(&input, NULL);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bodies_over_the_limit_are_refused),
@@ -133,6 +162,8 @@ int main(void) {
       cmocka_unit_test(headers_are_counted),
       cmocka_unit_test(chunk_extensions_have_a_limit),
       cmocka_unit_test(trailers_have_a_limit),
+      cmocka_unit_test(trailers_of_one_request_do_not_count_for_the_next),
+      cmocka_unit_test(long_targets_are_decoded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

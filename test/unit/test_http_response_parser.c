@@ -30,7 +30,7 @@ struct client {
 };
 
 static void expect_next(struct client *c) {
-  http_response_parser_expect_head(c->parser, *c->methods == 'H');
+  if (*c->methods == 'H') http_response_parser_expect_head(c->parser, true);
 }
 
 static void feed(struct client *c, const void *data, size_t n) {

@@ -155,6 +155,21 @@ static void leaves_fill_up(void **state) {
   assert_in_range(check_nodes(&w->index).leaves, 1, RECORDS / (ENTRIES_MAX / 2) + 1);
 }
 
+/* Each thinned leaf has a thin neighbour on the side that the removals come from: on either one they must
+ * merge. */
+static void thinned_from_either_end(void **state) {
+  struct world *w = *state;
+  for (int descending = 0; descending <= 1; descending++) {
+    for (size_t i = 0; i < RECORDS; i++)
+      if (!w->in[i]) add(w, i);
+    for (size_t i = 0; i < RECORDS; i++) {
+      size_t at = descending ? RECORDS - 1 - i : i;
+      if (at % 12 != 0) take(w, at);
+    }
+    check(w);
+  }
+}
+
 /* Downwards into the gap behind full leaves, and upwards and downwards where others follow. */
 static void runs_between_others(void **state) {
   struct world *w = *state;
@@ -213,6 +228,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(in_every_order, setup, teardown),
       cmocka_unit_test_setup_teardown(leaves_fill_up, setup, teardown),
+      cmocka_unit_test_setup_teardown(thinned_from_either_end, setup, teardown),
       cmocka_unit_test_setup_teardown(runs_between_others, setup, teardown),
       cmocka_unit_test_setup_teardown(come_and_go_at_random, setup, teardown),
       cmocka_unit_test_setup_teardown(replaced_everywhere, setup, teardown),
