@@ -79,13 +79,12 @@ static bool is_news(const struct demo_line *line) {
   return false;
 }
 
-/* <0 when a is to be shown before b. */
-static int compare(const struct demo_line *a, const struct demo_line *b) {
-  int by_time = strcmp(a->time, b->time);
-  /* Something that carries no time has its place where it was received. */
-  if (a->time[0] == '\0' || b->time[0] == '\0')
-    by_time = (a->received_ms > b->received_ms) - (a->received_ms < b->received_ms);
-  return by_time != 0 ? by_time : a->step - b->step;
+/* Whether `line` is to be shown before one that was received before it. */
+static bool overtakes(const struct demo_line *line, const struct demo_line *other) {
+  /* A node's own lines are in order, and what carries no time has its place where it was received. */
+  if (line->node == other->node || line->time[0] == '\0' || other->time[0] == '\0') return false;
+  int by_time = strcmp(line->time, other->time);
+  return by_time < 0 || (by_time == 0 && line->step > 0 && line->step < other->step);
 }
 
 static struct demo_line *take_at(struct demo_log *log, size_t i) {
@@ -101,7 +100,7 @@ static void insert(struct demo_log *log, struct demo_line *line) {
     log->dropped++;
   }
   size_t i = log->news_n;
-  while (i > 0 && compare(line, log->news[i - 1]) < 0) i--;
+  while (i > 0 && overtakes(line, log->news[i - 1])) i--;
   memmove(&log->news[i + 1], &log->news[i], (log->news_n - i) * sizeof log->news[0]);
   log->news[i] = line;
   log->news_n++;

@@ -1,8 +1,8 @@
 /* HTTP/1.1 requests from bytes (RFC 9112), with llhttp, pulled one at a time.
  *
- * The connection's bytes go in, in any pieces; each call hands out at most one request. What a request points to is
- * the parser's and lives until the next http_parser_execute(). Anything that RFC 9112 lets a server refuse and that
- * has been used for request smuggling is refused (see http_parser_execute). */
+ * The connection's bytes go in, in any pieces; each call hands out at most one request. What a request points
+ * to is the parser's and lives until the next http_parser_execute(). Anything that RFC 9112 lets a server
+ * refuse and that has been used for request smuggling is refused (see http_parser_execute). */
 #ifndef CORACLE_HTTP_REQUEST_H
 #define CORACLE_HTTP_REQUEST_H
 
@@ -37,11 +37,12 @@ struct http_field {
 struct http_request {
   enum http_method method;
   struct slice method_name; /* "GET" */
-  /* Path and query as sent. Of a target http://HOST/PATH the part from the path on; its HOST then takes the place of
-   * the Host header's value in `headers` (RFC 9112, 3.2.2). */
+  /* Path and query as sent. Of a target http://HOST/PATH the part from the path on; its HOST then takes the
+   * place of the Host header's value in `headers` (RFC 9112, 3.2.2). */
   struct slice target;
   struct slice path; /* as sent, without the query; "*" for OPTIONS * */
-  /* The path's segments, percent-decoded: /v1/a%20b is {"v1", "a b"}; "/" has none. A trailing slash adds none. */
+  /* The path's segments, percent-decoded: /v1/a%20b is {"v1", "a b"}; "/" has none. A trailing slash adds
+   * none. */
   struct slice segments[HTTP_SEGMENTS_MAX];
   size_t segments_n;
   struct http_field parameters[HTTP_PARAMETERS_MAX]; /* of the query, percent-decoded, '+' kept */
@@ -50,7 +51,8 @@ struct http_request {
   size_t headers_n;
   struct slice body;
   bool keep_alive; /* the client would go on using the connection; false for HTTP/1.0 */
-  bool upgrade;    /* it asks for Connection: upgrade; bytes after the request are another protocol's if granted */
+  bool upgrade; /* it asks for Connection: upgrade; bytes after the request are another protocol's if granted
+                 */
 };
 
 /* The first header of that name (ASCII case-insensitive), or one with at == NULL. */
@@ -70,8 +72,8 @@ struct http_error {
 enum http_progress {
   HTTP_NEED_MORE, /* all bytes were taken; no request is whole */
   HTTP_REQUEST_READY,
-  HTTP_CONTINUE,  /* the client waits for 100 Continue (RFC 9110, 10.1.1) and may have it; then call again */
-  HTTP_FAILED,    /* answer with the error and close: the connection's framing is lost */
+  HTTP_CONTINUE, /* the client waits for 100 Continue (RFC 9110, 10.1.1) and may have it; then call again */
+  HTTP_FAILED,   /* answer with the error and close: the connection's framing is lost */
 };
 
 struct http_parser;
@@ -80,22 +82,27 @@ struct http_parser;
 struct http_parser *http_parser_new(size_t body_bytes_max);
 void http_parser_free(struct http_parser *); /* NULL is fine */
 
-/* Takes bytes from the front of data[0..n) and says in *consumed how many; `data` may be reused right after the call.
- * REQUEST_READY fills *request (a later call goes on with the next one, from the first byte not consumed), FAILED
- * fills *error and must not be followed by another call. Whether an upgrade is granted is the caller's to say: if not,
- * the next call goes on with HTTP/1.1. A call with n == 0 is fine; after a request it gives a large body's memory back,
- * which otherwise waits for the next byte.
+/* Takes bytes from the front of data[0..n) and says in *consumed how many; `data` may be reused right after
+ * the call. REQUEST_READY fills *request (a later call goes on with the next one, from the first byte not
+ * consumed), FAILED fills *error and must not be followed by another call. Whether an upgrade is granted is
+ * the caller's to say: if not, the next call goes on with HTTP/1.1. A call with n == 0 is fine; after a
+ * request it gives a large body's memory back, which otherwise waits for the next byte.
  *
- * Refused, in the order in which the bytes arrive:
- * 400 malformed_request: both Transfer-Encoding and Content-Length; a repeated, signed or overflowing Content-Length; a
- *     Transfer-Encoding that is repeated, does not end in chunked or comes with HTTP/1.0; a bare CR or LF, white space
- *     before a colon, folded headers, control characters; a missing (HTTP/1.1), repeated or invalid Host; endless
- *     trailers or chunk extensions; a target that is neither /PATH nor http://HOST/PATH (nor * for OPTIONS), and in it
- *     "%00", ".", "..", "//", '#', bad escapes, bytes that must be escaped, more segments or parameters than above;
- * 413 document_too_large as soon as the body's length is known, or passed in chunks;
- * 414 uri_too_long; 431 headers_too_large for bytes or count; 417 expectation_failed for an Expect other than
- *     100-continue; 501 not_implemented for an unknown method, CONNECT, and a transfer coding other than chunked;
- * 505 http_version_not_supported for any but HTTP/1.1 and HTTP/1.0.
+ * Refused:
+ * - 400 malformed_request for framing: both Transfer-Encoding and Content-Length; a repeated, signed or
+ *   overflowing Content-Length; a Transfer-Encoding that is repeated, does not end in chunked or comes with
+ *   HTTP/1.0; bad chunks, endless chunk extensions or trailers;
+ * - 400 malformed_request in the head: a bare CR or LF, control characters, white space before a colon,
+ *   folded headers; a missing (HTTP/1.1), repeated or invalid Host; no HTTP version;
+ * - 400 malformed_request for a target that is neither /PATH nor http://HOST/PATH nor, for OPTIONS, "*"; and
+ *   in it "%00", bad escapes, bytes that must be escaped, '#'; in its path ".", ".." and "//"; more segments
+ *   or parameters than above;
+ * - 413 document_too_large as soon as the body's length is known, or passed in chunks;
+ * - 414 uri_too_long; 431 headers_too_large for bytes or count;
+ * - 417 expectation_failed for an Expect other than 100-continue;
+ * - 501 not_implemented for an unknown method, CONNECT, and a transfer coding other than chunked;
+ * - 505 http_version_not_supported for any but HTTP/1.1 and HTTP/1.0.
+ *
  * HTTP_CONTINUE is given only when no body byte has come yet, and never for a body over the limit. */
 enum http_progress http_parser_execute(struct http_parser *, const void *data, size_t n, size_t *consumed,
                                        struct http_request *request, struct http_error *error);

@@ -18,8 +18,9 @@ void http_response_begin(struct bytes *out, int status);
 /* `value` must hold no CR, LF or NUL (asserted). */
 void http_response_header(struct bytes *out, const char *name, struct slice value);
 void http_response_header_u64(struct bytes *out, const char *name, uint64_t value);
-/* Content-Type (NULL: none), Content-Length (none for 1xx, 204 and 304, whose body must be empty), "Connection: close"
- * when not keep_alive, the blank line, and the body, which a response to HEAD leaves out while its length stands. */
+/* Content-Type (NULL: none), Content-Length (none for 1xx, 204 and 304, whose body must be empty),
+ * "Connection: close" when not keep_alive, the blank line, and the body, which a response to HEAD leaves out
+ * while its length stands. */
 void http_response_end(struct bytes *out, const char *content_type, struct slice body, bool keep_alive,
                        bool head_only);
 
@@ -31,7 +32,7 @@ void percent_encode(struct bytes *out, struct slice raw);
 /* A response read by a client (a follower that forwards), one at a time, with llhttp. */
 struct http_response {
   int status;
-  struct bytes head; /* the header lines, each ended by CRLF, without Content-Length and hop-by-hop ones; owned */
+  struct bytes head; /* header lines ending in CRLF, without Content-Length and hop-by-hop ones; owned */
   struct bytes body; /* owned */
   bool keep_alive;
 };
@@ -40,12 +41,12 @@ void http_response_close(struct http_response *);
 struct http_response_parser;
 struct http_response_parser *http_response_parser_new(size_t body_bytes_max);
 void http_response_parser_free(struct http_response_parser *); /* NULL is fine */
-/* Says that the next response, of which no byte was given yet, answers a HEAD request: it has no body whatever its
- * Content-Length. Each response has to be told of anew. */
+/* Says that the next response, of which no byte was given yet, answers a HEAD request: it has no body
+ * whatever its Content-Length. Each response has to be told of anew. */
 void http_response_parser_expect_head(struct http_response_parser *, bool head);
-/* 1 and a response that the caller closes, 0 when more bytes are needed, CORACLE_EMALFORMED or CORACLE_ELIMIT, after
- * which it must not be called again. 1xx responses are skipped, but for 101. A body that would end with the connection
- * is EMALFORMED. */
+/* 1 and a response that the caller closes, 0 when more bytes are needed, CORACLE_EMALFORMED or
+ * CORACLE_ELIMIT, after which it must not be called again. 1xx responses are skipped, but for 101. A body
+ * that would end with the connection is EMALFORMED. */
 MUST_CHECK int http_response_parser_execute(struct http_response_parser *, const void *data, size_t n,
                                             size_t *consumed, struct http_response *response);
 

@@ -65,6 +65,7 @@ def stranger(shared_trio):
     assert shared_trio.wait_formed()[0] is leader
     assert state() == before
     assert sum(n.log().count("\n") for n in shared_trio.nodes) - log_lines < 100
+    assert not any(n.logged("refuses this node|leaving") for n in shared_trio.nodes)
     assert leader.put("kept", "{}").status == 200
 
 

@@ -147,9 +147,9 @@ def test_a_taken_http_port_of_a_node(trio):
 def test_a_data_directory_has_one_process(make_cluster):
     """Goal: a second process on a data directory exits 1 and says which; the first goes on. A killed one
     leaves no lock behind."""
-    cluster = make_cluster(2).start()
+    cluster = make_cluster(3).start()
     cluster.wait_formed()
-    first, _ = cluster.nodes
+    first = cluster.nodes[0]
     second = cluster.new_node("second", folder=cluster.folder / "second")
     second.data_dir = first.data_dir
     result = run(second.folder, second.arguments()[1:])

@@ -1,4 +1,5 @@
-/* Tables of inputs and their outcomes (as http_trace.h writes them), and fronts and backs that inputs share. */
+/* Tables of inputs and their outcomes (as http_trace.h writes them), and fronts and backs that inputs
+ * share. */
 #ifndef CORACLE_TEST_HTTP_EXAMPLES_H
 #define CORACLE_TEST_HTTP_EXAMPLES_H
 
