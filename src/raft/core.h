@@ -155,6 +155,9 @@ void raft_broadcast_heartbeat(struct coracle_raft *);
 void raft_leader_timeout(struct coracle_raft *);
 /* The leader of this term was heard: follow it. False when that cannot be (dropped and counted). */
 bool raft_hear_leader(struct coracle_raft *, const struct coracle_raft_message *);
+/* A reply to the leader of this term: its sender. NULL when it is somebody else's affair: of a newer term, which ends
+ * this leadership, or a stranger's, or late. */
+struct raft_peer *raft_hear_reply(struct coracle_raft *, const struct coracle_raft_message *);
 void raft_receive_heartbeat(struct coracle_raft *, const struct coracle_raft_message *);
 void raft_receive_heartbeat_reply(struct coracle_raft *, const struct coracle_raft_message *);
 bool raft_voter_in_contact(const struct coracle_raft *, const struct raft_peer *);

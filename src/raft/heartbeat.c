@@ -97,18 +97,28 @@ void raft_receive_heartbeat(struct coracle_raft *raft, const struct coracle_raft
   reply->after_sequence = raft->vote_sequence;
 }
 
-void raft_receive_heartbeat_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
+struct raft_peer *raft_hear_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
+  struct raft_peer *peer = raft_peer_find(raft, reply->from);
   if (reply->term > raft->term) {
     raft_become_follower(raft, reply->term, 0);
-    return;
+    return NULL;
   }
-  struct raft_peer *peer = raft_peer_find(raft, reply->from);
   if (peer == NULL) {
     raft->counters.dropped_stranger++;
-  } else if (raft->role != CORACLE_RAFT_LEADER || reply->term != raft->term ||
-             reply->round < raft->leader_first_round || reply->round > raft->round) {
-    raft->counters.dropped_stale++;
-  } else {
-    peer->last_contact_ms = raft->now_ms;
+    return NULL;
   }
+  if (raft->role != CORACLE_RAFT_LEADER || reply->term != raft->term) {
+    raft->counters.dropped_stale++;
+    return NULL;
+  }
+  return peer;
+}
+
+void raft_receive_heartbeat_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
+  struct raft_peer *peer = raft_hear_reply(raft, reply);
+  if (peer == NULL) return;
+  if (reply->round < raft->leader_first_round || reply->round > raft->round)
+    raft->counters.dropped_stale++;
+  else
+    peer->last_contact_ms = raft->now_ms;
 }

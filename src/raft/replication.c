@@ -119,19 +119,8 @@ static void back_up(struct coracle_raft *raft, struct raft_peer *peer,
 }
 
 void raft_receive_append_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
-  if (reply->term > raft->term) {
-    raft_become_follower(raft, reply->term, 0);
-    return;
-  }
-  struct raft_peer *peer = raft_peer_find(raft, reply->from);
-  if (peer == NULL) {
-    raft->counters.dropped_stranger++;
-    return;
-  }
-  if (raft->role != CORACLE_RAFT_LEADER || reply->term != raft->term) {
-    raft->counters.dropped_stale++;
-    return;
-  }
+  struct raft_peer *peer = raft_hear_reply(raft, reply);
+  if (peer == NULL) return;
   peer->last_contact_ms = raft->now_ms;
 
   if (reply->append_reply.success) {
