@@ -168,7 +168,17 @@ static void settle_input(struct node *node, struct node_stream *stream) {
   }
   begin_waiting(node, stream);
   node_stream_pause(node, stream, !may_take_more(stream) && !stream->last_request);
-  if (stream->in.n == 0 && stream->in.capacity > UNDRAINED_BYTES_MAX) bytes_close(&stream->in);
+  if (stream->in.n > 0 || stream->deferred) return;
+  /* An idle connection keeps no large buffers: neither its input's nor, when asked for nothing, its parser's.
+   */
+  if (stream->in.capacity > UNDRAINED_BYTES_MAX) bytes_close(&stream->in);
+  if (stream->waiting == HTTP_WAITING_IDLE && stream->request.body.n > UNDRAINED_BYTES_MAX &&
+      !stream->last_request) {
+    struct http_error error;
+    size_t consumed;
+    stream->request.body.n = 0;
+    http_parser_execute(stream->parser, NULL, 0, &consumed, &stream->request, &error);
+  }
 }
 
 static void take_kept_input(struct node *node, struct node_stream *stream) {
