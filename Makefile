@@ -4,16 +4,16 @@ BUILD ?= build
 JOBS ?= 2
 ARGS ?=
 
-# Where a preset's binary is.
-CORACLE = $(BUILD)/$(1)/coracle
+CORACLE = $(BUILD)/release/coracle
+CTEST = ctest -j$(JOBS) --output-on-failure --no-tests=error
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo build test asan bench-failover format clean
 
 help:
 	@echo 'make demo            a cluster of three on this machine, shown around; ARGS=--once ends after the tour'
-	@echo 'make build           the release binary, $(call CORACLE,release)'
-	@echo 'make test            all tests'
+	@echo 'make build           the release binary, $(CORACLE)'
+	@echo 'make test            all tests, and the unit tests with sanitizers too'
 	@echo 'make asan            all tests with the address and undefined-behaviour sanitizers'
 	@echo 'make bench-failover  how long writes fail when the leader is killed'
 	@echo 'make format          clang-format on our C'
@@ -35,17 +35,20 @@ build: $(BUILD)/release/build.ninja
 	cmake --build $(BUILD)/release
 
 demo: build
-	@$(call CORACLE,release) demo $(ARGS)
+	@$(CORACLE) demo $(ARGS)
 
-test: build
-	ctest --test-dir $(BUILD)/release -j$(JOBS) --output-on-failure --no-tests=error
+# The unit tests under the sanitizers come first: they take little time, and find what a release build hides.
+test: build $(BUILD)/asan/build.ninja
+	cmake --build $(BUILD)/asan --target unit_tests
+	$(CTEST) --test-dir $(BUILD)/asan -L unit
+	$(CTEST) --test-dir $(BUILD)/release
 
 asan: $(BUILD)/asan/build.ninja
 	cmake --build $(BUILD)/asan
-	ctest --test-dir $(BUILD)/asan -j$(JOBS) --output-on-failure --no-tests=error
+	$(CTEST) --test-dir $(BUILD)/asan
 
 bench-failover: build
-	python3 test/bench/failover.py $(call CORACLE,release) $(ARGS)
+	python3 test/bench/failover.py $(CORACLE) $(ARGS)
 
 format:
 	clang-format -i $$(find src include test -name '*.[ch]')

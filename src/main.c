@@ -7,8 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* ---- serve ------------------------------------------------------------------------------------------------
- */
+/* ---- serve ---- */
 
 static const char *refuse_remote_election(const void *field) {
   const struct address *address = field;
@@ -153,8 +152,7 @@ static int serve_command(int argc, char **argv) {
   return status == OPTIONS_GO_ON ? serve(&options) : status;
 }
 
-/* ---- The other subcommands --------------------------------------------------------------------------------
- */
+/* ---- The other subcommands ---- */
 
 static int version_command(int argc, char **argv) {
   (void)argc, (void)argv;

@@ -23,8 +23,7 @@ struct origin {
   const char *environment; /* the variable's name, or NULL: the command line */
 };
 
-/* ---- Values -----------------------------------------------------------------------------------------------
- */
+/* ---- Values ---- */
 
 /* An error is one line, whatever bytes the value has. */
 void options_show(const char *value, struct bytes *out) {
@@ -137,8 +136,7 @@ static bool set_option(const struct option *option, const char *value, struct or
   return false;
 }
 
-/* ---- Names ------------------------------------------------------------------------------------------------
- */
+/* ---- Names ---- */
 
 static unsigned min3(unsigned a, unsigned b, unsigned c) {
   unsigned least = a < b ? a : b;
@@ -213,8 +211,7 @@ static void environment_name(const struct option *option, char name[ENVIRONMENT_
   *end = '\0';
 }
 
-/* ---- The command line -------------------------------------------------------------------------------------
- */
+/* ---- The command line ---- */
 
 static void set_defaults(const struct option_command *command, void *values) {
   for (size_t i = 0; i < command->options_n; i++) {
@@ -301,8 +298,7 @@ enum options_outcome options_parse(const struct option_command *command, int arg
   return OPTIONS_OK;
 }
 
-/* ---- Help -------------------------------------------------------------------------------------------------
- */
+/* ---- Help ---- */
 
 /* Appends the text word by word, in lines of HELP_COLUMNS behind `indent` spaces. */
 static void append_wrapped(struct bytes *out, const char *text, int indent) {

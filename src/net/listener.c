@@ -17,8 +17,7 @@ enum {
   ACCEPT_LOG_MS = 10000,     /* between two lines about that */
 };
 
-/* ---- Binding ----------------------------------------------------------------------------------------------
- */
+/* ---- Binding ---- */
 
 /* A listening socket, or -1 with errno. SO_REUSEADDR lets a restarted node have its port while connections of
  * its former life are in TIME_WAIT. It also lets two sockets bind one port: only the second listen(2) fails.
@@ -71,8 +70,7 @@ int listener_bind(const struct address *wanted, struct address *actual, char *wh
   return fd;
 }
 
-/* ---- Accepting --------------------------------------------------------------------------------------------
- */
+/* ---- Accepting ---- */
 
 /* Errors of the one connection, which is gone (accept(2)), and those that the next call would meet again. */
 static bool is_lasting(int error) {

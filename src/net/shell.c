@@ -34,17 +34,24 @@ void shell_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
   *buffer = uv_buf_init(shell->read_buffer, sizeof shell->read_buffer);
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------------------
- */
+/* ---- Turns ---- */
 
+static void arm_wake(struct shell *shell);
+
+/* The loop's clock may be a coarse one, and then a timer a millisecond early: the node is told when it is
+ * time. */
 static void on_wake(uv_timer_t *timer) {
-  shell_step(timer->data, (struct node_event){.type = NODE_TICK});
+  struct shell *shell = timer->data;
+  if (shell_now_ms() < shell->wake_ms)
+    arm_wake(shell);
+  else
+    shell_step(shell, (struct node_event){.type = NODE_TICK});
 }
 
-static void wake_at(struct shell *shell, uint64_t at_ms) {
+static void arm_wake(struct shell *shell) {
   uint64_t now_ms = shell_now_ms();
   uv_update_time(&shell->loop); /* timers count from the loop's idea of now */
-  uv_timer_start(&shell->wake, on_wake, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+  uv_timer_start(&shell->wake, on_wake, shell->wake_ms > now_ms ? shell->wake_ms - now_ms : 0, 0);
 }
 
 static void carry_out(struct shell *shell, const struct node_effect *effect) {
@@ -80,7 +87,8 @@ static void carry_out(struct shell *shell, const struct node_effect *effect) {
     log_printf(&shell->log, effect->level, "%s", effect->text);
     break;
   case NODE_WAKE:
-    wake_at(shell, effect->at_ms);
+    shell->wake_ms = effect->at_ms;
+    arm_wake(shell);
     break;
   case NODE_EXIT:
     shell->exiting = true;
@@ -90,8 +98,9 @@ static void carry_out(struct shell *shell, const struct node_effect *effect) {
   }
 }
 
-static void carry_out_all(struct shell *shell) {
+void shell_carry_out(struct shell *shell) {
   struct node_effect effect;
+  if (!shell->stepped) return;
   shell->stepped = false;
   while (!shell->exiting && node_next_effect(shell->node, shell_now_ms(), &effect)) carry_out(shell, &effect);
 }
@@ -113,7 +122,7 @@ static void on_again(uv_idle_t *idle) {
  * number of rounds the loop takes a look at its sockets before it goes on. */
 static void turn(struct shell *shell) {
   for (int round = 0; round < ROUNDS_PER_TURN_MAX; round++) {
-    if (shell->stepped) carry_out_all(shell);
+    shell_carry_out(shell);
     tell_consequences(shell);
     if (shell->exiting || !shell->stepped) {
       uv_idle_stop(&shell->again);
@@ -131,8 +140,7 @@ static void on_after_sleep(uv_check_t *check) {
   turn(check->data);
 }
 
-/* ---- Start and end ----------------------------------------------------------------------------------------
- */
+/* ---- Start and end ---- */
 
 /* The first signal lets the node end in order; whoever sends a second one does not want to wait for that. */
 static void on_signal(uv_signal_t *signal, int number) {

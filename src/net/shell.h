@@ -29,8 +29,9 @@ struct shell {
 
   uv_prepare_t before_sleep;
   uv_check_t after_sleep;
-  uv_idle_t again; /* keeps the loop from sleeping while a turn is not done */
-  uv_timer_t wake; /* NODE_WAKE */
+  uv_idle_t again;  /* keeps the loop from sleeping while a turn is not done */
+  uv_timer_t wake;  /* NODE_WAKE */
+  uint64_t wake_ms; /* its time */
   uv_signal_t sigterm, sigint;
   bool stepped;  /* the node was told something since its effects were carried out */
   bool stopping; /* a signal came */
@@ -71,6 +72,8 @@ void shell_close(struct shell *);
 uint64_t shell_now_ms(void);  /* monotonic, and fresh: uv_now() is as of the last turn's start */
 uint64_t shell_wall_ms(void); /* since 1970, UTC */
 
+/* Carries out what the node wants done by now. */
+void shell_carry_out(struct shell *);
 /* Tells the node; the event's times are filled in. Never while effects are carried out. */
 void shell_step(struct shell *, struct node_event);
 

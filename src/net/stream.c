@@ -50,11 +50,11 @@ static bool has_queued_writes(const struct stream *stream) {
   return uv_stream_get_write_queue_size((const uv_stream_t *)&stream->tcp) > 0;
 }
 
-/* ---- The end ----------------------------------------------------------------------------------------------
- */
+/* ---- The end ---- */
 
 static void on_closed(uv_handle_t *handle) {
   struct stream *stream = handle->data;
+  shell_carry_out(stream->shell); /* what the node has queued may name the stream: now it still can */
   tell(stream, NODE_CLOSED, NULL, 0);
   free(stream);
 }
@@ -90,8 +90,7 @@ static void on_shutdown(uv_shutdown_t *request, int status) {
   stream->deadline_ms = shell_now_ms() + (stream->shell->stopping ? LINGER_STOPPING_MS : LINGER_MS);
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------------------
- */
+/* ---- Reading ---- */
 
 static void flush(struct stream *stream);
 
@@ -146,8 +145,7 @@ void stream_resume(struct node_stream *node_stream) {
   if (stream->state == OPEN) start_reading(stream);
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------------------
- */
+/* ---- Writing ---- */
 
 static void on_written(uv_write_t *request, int status) {
   struct stream *stream = request->data;
@@ -198,8 +196,7 @@ void streams_tell_drained(struct shell *shell) {
   }
 }
 
-/* ---- The beginning ----------------------------------------------------------------------------------------
- */
+/* ---- The beginning ---- */
 
 static struct stream *stream_new(struct shell *shell, struct node_stream *node_stream,
                                  enum stream_state state) {

@@ -88,7 +88,6 @@ void udp_release_election(struct shell *shell) {
   if (shell->bind_report == BIND_BOUND) shell->bind_report = BIND_NOTHING;
   shell->election_held = false;
   if (shell->election_socket == NULL) return;
-  uv_close((uv_handle_t *)shell->election_socket,
-           on_election_closed); /* closes the descriptor here and now */
+  uv_close((uv_handle_t *)shell->election_socket, on_election_closed); /* the descriptor: here and now */
   shell->election_socket = NULL;
 }

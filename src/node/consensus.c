@@ -53,8 +53,8 @@ static void send_message(struct node *node, const struct coracle_raft_message *m
     if (!join_find_address(node->join, &situation, message->to, &held.to)) return; /* it will be heard of */
     datagram_build_raft(node, message, &held.bytes);
   } else {
-    held.stream =
-        link_find(node, message->to, message->type == CORACLE_RAFT_APPEND ? STREAM_FOLLOWER : STREAM_LEADER);
+    held.kind = message->type == CORACLE_RAFT_APPEND ? STREAM_FOLLOWER : STREAM_LEADER;
+    held.stream = link_find(node, message->to, held.kind);
     if (held.stream == NULL) return; /* it ended; the core hears of it in this turn */
     if (message->after_sequence <= replica_persisted_sequence(node->replica)) {
       raft_message_put_frame(&held.stream->out,

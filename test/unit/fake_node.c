@@ -127,8 +127,7 @@ static void exit_if_stopped(struct node *node) {
   if (node->stopping && list_is_empty(&node->streams)) put_effect(node, NODE_EXIT, NULL);
 }
 
-/* ---- Commands ---------------------------------------------------------------------------------------------
- */
+/* ---- Commands ---- */
 
 static uint64_t number(const char *text) {
   uint64_t value = 0;
@@ -238,8 +237,7 @@ static void run_command(struct node *node, struct node_stream *stream, char *lin
   command_of_addresses(node, stream, line, rest);
 }
 
-/* ---- Events -----------------------------------------------------------------------------------------------
- */
+/* ---- Events ---- */
 
 static void received(struct node *node, const struct node_event *event) {
   struct node_stream *stream = event->stream;

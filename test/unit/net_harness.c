@@ -28,8 +28,7 @@ void net_sleep_ms(unsigned ms) {
   nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
 }
 
-/* ---- Sockets ----------------------------------------------------------------------------------------------
- */
+/* ---- Sockets ---- */
 
 static int new_socket(int type) {
   struct timeval timeout = {.tv_sec = NET_TIMEOUT_MS / 1000};
@@ -71,13 +70,23 @@ void net_expect_end(int fd) {
   assert_int_equal(recv(fd, &byte, 1, 0), 0);
 }
 
-int net_udp(const struct address *bind_to) {
+static int new_bound_socket(int type, const struct address *bind_to) {
   struct address any = {.family = ADDRESS_IP4, .ip = {127, 0, 0, 1}};
   struct sockaddr_storage sockaddr;
   socklen_t n = sockaddr_from_address(bind_to != NULL ? bind_to : &any, &sockaddr);
-  int fd = new_socket(SOCK_DGRAM);
+  int fd = new_socket(type);
   assert_return_code(bind(fd, (struct sockaddr *)&sockaddr, n), errno);
   return fd;
+}
+
+int net_listen(void) {
+  int fd = new_bound_socket(SOCK_STREAM, NULL);
+  assert_return_code(listen(fd, 8), errno);
+  return fd;
+}
+
+int net_udp(const struct address *bind_to) {
+  return new_bound_socket(SOCK_DGRAM, bind_to);
 }
 
 struct address net_address_of(int fd) {
@@ -100,8 +109,7 @@ void net_send(int fd, const struct address *to, const void *data, size_t n) {
   assert_int_equal(sendto(fd, data, n, 0, (struct sockaddr *)&sockaddr, sockaddr_n), n);
 }
 
-/* ---- Servers ----------------------------------------------------------------------------------------------
- */
+/* ---- Servers ---- */
 
 struct serve_options net_options(struct server *server, const char *name) {
   *server = (struct server){.election = net_free_udp_address()};

@@ -66,12 +66,14 @@ static void only_news_is_shown(void **state) {
   feed(0, "2026-11-23T06:10:39.101Z INFO  a: listening on 127.0.0.1:8001\n", 0);
   feed(0, "2026-11-23T06:10:39.102Z DEBUG a: heartbeat\n", 0);
   feed(0, "2026-11-23T06:10:39.103Z INFO  a: membership: b is a learner\n", 0);
+  feed(0, "2026-11-23T06:10:39.103Z INFO  a: leading term 7\n", 0);
   feed(0, "2026-11-23T06:10:39.104Z WARN  a: the disk is slow\n", 0);
   feed(0, "2026-11-23T06:10:39.105Z ERROR a: the disk is gone\n", 0);
   feed(0, "a program's own words\n", 0);
   feed(0, "2026-11-23T06:10:39.106Z INFO  a: step 9: there is none\n", 0);
   feed(0, "\n", 0);
   assert_next(DEMO_NEWS_HOLD_MS, "membership: b is a learner");
+  assert_next(DEMO_NEWS_HOLD_MS, "leading term 7");
   assert_next(DEMO_NEWS_HOLD_MS, "the disk is slow");
   assert_next(DEMO_NEWS_HOLD_MS, "the disk is gone");
   assert_next(DEMO_NEWS_HOLD_MS, "a program's own words");
@@ -95,10 +97,22 @@ static void lines_come_out_by_time_and_step(void **state) {
   assert_int_equal(demo_log_wait_ms(&demo_log, 10), -1);
 }
 
+static void a_node_keeps_its_order(void **state) {
+  (void)state;
+  feed(0, "2026-11-23T06:10:39.125Z INFO  a: step 3: taken\n", 0);
+  feed(0, "2026-11-23T06:10:39.125Z INFO  a: step 2: won\n", 0);
+  feed(0, "2026-11-23T06:10:39.125Z INFO  a: leading term 2\n", 0);
+  feed(1, "2026-11-23T06:10:39.125Z INFO  b: following a in term 2\n", 0);
+  assert_next(DEMO_NEWS_HOLD_MS, "step 3: taken");
+  assert_next(DEMO_NEWS_HOLD_MS, "step 2: won");
+  assert_next(DEMO_NEWS_HOLD_MS, "leading term 2");
+  assert_next(DEMO_NEWS_HOLD_MS, "following a in term 2");
+}
+
 static void lines_of_one_step_are_taken_at_once(void **state) {
   (void)state;
-  feed(0, "2026-11-23T06:10:39.125Z INFO  a: step 2: won\n", 0);
   feed(0, "2026-11-23T06:10:39.124Z INFO  a: step 1: trying\n", 0);
+  feed(0, "2026-11-23T06:10:39.125Z INFO  a: step 2: won\n", 0);
   feed(1, "2026-11-23T06:10:39.126Z INFO  b: step 1: trying too\n", 0);
   struct demo_line *line = demo_log_take_step(&demo_log, 1);
   assert_non_null(line);
@@ -163,15 +177,11 @@ static void the_last_lines_are_remembered(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_log, close_log)
   const struct CMUnitTest tests[] = {
-      TEST(a_line_is_taken_apart),
-      TEST(a_line_in_pieces_is_one_line),
-      TEST(only_news_is_shown),
-      TEST(lines_come_out_by_time_and_step),
-      TEST(lines_of_one_step_are_taken_at_once),
-      TEST(a_terminal_is_safe),
-      TEST(a_long_line_is_cut),
-      TEST(news_are_bounded),
-      TEST(the_last_lines_are_remembered),
+      TEST(a_line_is_taken_apart),  TEST(a_line_in_pieces_is_one_line),
+      TEST(only_news_is_shown),     TEST(lines_come_out_by_time_and_step),
+      TEST(a_node_keeps_its_order), TEST(lines_of_one_step_are_taken_at_once),
+      TEST(a_terminal_is_safe),     TEST(a_long_line_is_cut),
+      TEST(news_are_bounded),       TEST(the_last_lines_are_remembered),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

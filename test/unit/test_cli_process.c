@@ -121,11 +121,13 @@ static void nothing_is_inherited(void **state) {
   close(leaky);
 }
 
-/* The parent of the process under test: starts it, tells its number, and waits to be killed. */
+/* The parent of the process under test: starts it, tells its number once it runs, and waits to be killed. */
 static _Noreturn void short_lived_parent(int tell) {
   struct process process;
-  const char *argv[] = {"/bin/sleep", "60", NULL};
+  const char *argv[] = {"/bin/sh", "-c", "echo ready; exec sleep 60", NULL};
   if (process_start(&process, argv, environ) != 0) _exit(1);
+  struct pollfd fd = {.fd = process.output, .events = POLLIN};
+  if (poll(&fd, 1, DEADLINE_MS) != 1) _exit(1);
   if (write(tell, &process.pid, sizeof process.pid) != sizeof process.pid) _exit(1);
   for (;;) pause();
 }

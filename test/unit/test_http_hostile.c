@@ -81,7 +81,6 @@ static void bad_headers_are_refused(void **state) {
 
 /* Every control character, in a value that nobody looks at and in those that decide about the message's end.
  */
-
 static void control_characters_are_refused_in_every_header(void **state) {
   (void)state;
   static const char *const fronts[] = {"A: b",

@@ -40,7 +40,6 @@ static void append_repeated(struct bytes *out, char c, size_t n) {
 }
 
 /* Too long to be split everywhere. */
-
 static void assert_long_trace(struct bytes *input, const char *status) {
   struct slice whole = slice_of_bytes(input);
   static const size_t pieces[] = {1, 2, 1000, 4096, 8191, 8193, SIZE_MAX};

@@ -102,7 +102,6 @@ static void upgrades_are_asked_for_by_two_headers(void **state) {
 }
 
 /* Granted: the bytes behind the request are still there for whoever speaks the other protocol. */
-
 static void nothing_behind_an_upgrade_is_taken(void **state) {
   (void)state;
   static const char head[] = "GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n\r\n";

@@ -130,8 +130,7 @@ static void test_connections_wait_until_http_is_open(void **state) {
   server_stop(&a);
 }
 
-/* ---- The end ----------------------------------------------------------------------------------------------
- */
+/* ---- The end ---- */
 
 static void test_sigterm_lets_answers_leave(void **state) {
   (void)state;
@@ -215,8 +214,7 @@ static void test_exit_with_everything_open(void **state) {
   for (size_t i = 0; i < 10; i++) close(fds[i]);
 }
 
-/* ---- Shortages --------------------------------------------------------------------------------------------
- */
+/* ---- Shortages ---- */
 
 /* Forty descriptors and more clients than that: those beyond wait, and are served when others have gone. */
 static void test_accepts_again_after_running_out_of_descriptors(void **state) {

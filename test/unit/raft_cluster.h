@@ -1,0 +1,178 @@
+/* Consensus cores in memory, for tests, and what a network, disks and a clock do to them, one event at a time.
+ *
+ *     struct cluster *c = cluster_of(3, 1);    // three voters; server 1 leads; all is quiet
+ *     cluster_isolate(c, 1);
+ *     cluster_run(c, 3 * ELECTION_TIMEOUT_MS); // the network delivers, time passes
+ *     assert_int_not_equal(cluster_leader(c), 1);
+ *     cluster_free(c);
+ *
+ * Between cluster_settle() and cluster_run(), which let everything happen that can, a test picks what happens next:
+ * which message arrives, which disk is done, which stream ends. Datagrams lie in a bag, may arrive in any order, twice
+ * or never. A stream is a connection between a leader and a follower; each direction keeps its order, and when it was
+ * cut each side hears of its end. A server's disk keeps what the core gave it in the order it was given, and is done
+ * when the test says so; a message leaves only when what it rests on is durable. A server that crashed has lost
+ * everything and never comes back.
+ *
+ * After every step and before every message leaves, raft_history.h holds the cluster against Raft's invariants. */
+#ifndef CORACLE_TEST_RAFT_CLUSTER_H
+#define CORACLE_TEST_RAFT_CLUSTER_H
+
+#include "base/queue.h"
+#include "base/random.h"
+#include "coracle/raft.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { SERVERS_MAX = 48, HEARTBEAT_MS = 50, ELECTION_TIMEOUT_MS = 500 };
+
+/* A message on its way. Its entries are copies, as if they had been bytes. */
+struct letter {
+  struct coracle_raft_message message;
+  uint64_t stream; /* serial number of its stream; 0: a datagram */
+};
+
+struct letters {
+  struct letter **at; /* oldest first */
+  size_t n, capacity;
+};
+
+enum side { AT_LEADER, AT_FOLLOWER };
+
+struct stream {
+  uint64_t serial;
+  uint64_t leader, follower; /* ids */
+  bool cut;                  /* nothing enters any more; each side hears of the end when what was underway to it is gone */
+  bool told[2];              /* by side: it was told LINK_UP, and not yet LINK_DOWN */
+  struct letters to[2];      /* by the side it goes to */
+};
+
+/* What one step asked the disk for. */
+struct disk_write {
+  uint64_t sequence;
+  bool vote_changed;
+  uint64_t term, voted_for;
+  uint64_t truncate_from;
+  struct coracle_raft_entry **entries; /* one reference each */
+  size_t entries_n;
+};
+
+struct server {
+  uint64_t id;
+  struct coracle_raft *raft;         /* NULL: crashed */
+  struct coracle_raft_status status; /* after its last step */
+  uint64_t wakeup_ms;
+  uint64_t crashed_ms;
+  bool disk_held;       /* the disk hangs: only cluster_sync() completes its writes */
+  struct queue writes;  /* of struct disk_write: not durable */
+  struct letters held;  /* rest on writes that are not durable */
+
+  /* What is durable. Kept after a crash: it was there when it counted. */
+  uint64_t durable_sequence, durable_term, durable_vote;
+  struct coracle_raft_entry **durable; /* [i] has index i + 1; one reference each */
+  size_t durable_n, durable_capacity;
+};
+
+struct cluster_options {
+  uint64_t seed;
+  uint32_t append_bytes_max, inflight_bytes_max, uncommitted_bytes_max; /* 0: the core's default */
+};
+
+struct cluster {
+  struct cluster_options options;
+  struct random random;
+  struct history *history;
+  uint64_t now_ms;
+  uint64_t steps; /* taken so far: where a failure was */
+  struct server *servers[SERVERS_MAX]; /* server id is servers[id - 1] */
+  size_t servers_n;
+  struct letters datagrams;
+  struct stream **streams;
+  size_t streams_n;
+  uint64_t streams_opened;
+  bool blocked[SERVERS_MAX + 1][SERVERS_MAX + 1]; /* [from][to] */
+  bool links_by_hand;                             /* leaders open no streams by themselves */
+};
+
+/* A failed test says which run it was and where. */
+__attribute__((format(printf, 2, 3), noreturn)) void cluster_fail(const struct cluster *, const char *format, ...);
+#define CLUSTER_CHECK(cluster, condition, ...)                                                                       \
+  do {                                                                                                               \
+    if (!(condition)) cluster_fail(cluster, __VA_ARGS__);                                                            \
+  } while (0)
+
+/* ---- Making one ---- */
+
+struct cluster *cluster_new(const struct cluster_options *);
+void cluster_free(struct cluster *);
+/* A new server with the next id, started with an empty log; returns its id. The first is 1. */
+uint64_t cluster_add(struct cluster *);
+/* The same, but founding a cluster of itself. */
+uint64_t cluster_found(struct cluster *);
+/* Found by server 1, the others joined as learners and became voters; quiet, everything committed everywhere. */
+struct cluster *cluster_of(size_t servers, uint64_t seed);
+struct cluster *cluster_with(size_t servers, const struct cluster_options *);
+
+/* ---- Servers ---- */
+
+struct server *cluster_server(const struct cluster *, uint64_t id);
+/* Gives a server the event, at the cluster's time. A step that fails must have changed nothing (checked). */
+int cluster_step(struct cluster *, uint64_t id, struct coracle_raft_event *);
+int cluster_timeout(struct cluster *, uint64_t id); /* the time of its wake-up may or may not have come */
+int cluster_campaign(struct cluster *, uint64_t id);
+int cluster_receive(struct cluster *, uint64_t id, const struct coracle_raft_message *);
+int cluster_propose(struct cluster *, uint64_t id, size_t bytes);
+int cluster_change(struct cluster *, uint64_t id, const struct coracle_raft_configuration *);
+/* Adds a learner to the leader's configuration, or takes a member out of it. */
+int cluster_add_member(struct cluster *, uint64_t leader, uint64_t id);
+int cluster_remove_member(struct cluster *, uint64_t leader, uint64_t id);
+void cluster_crash(struct cluster *, uint64_t id);
+/* The server that leads the newest term; 0: none does. */
+uint64_t cluster_leader(const struct cluster *);
+uint64_t cluster_term_at(const struct cluster *, uint64_t id, uint64_t index); /* of its log; 0: no such entry */
+bool cluster_is_voter(const struct cluster *, uint64_t id, uint64_t member);   /* as `id` knows it */
+
+/* ---- Disks ---- */
+
+/* Its disk completes the writes up to that sequence, or all of them. */
+void cluster_sync_to(struct cluster *, uint64_t id, uint64_t sequence);
+void cluster_sync(struct cluster *, uint64_t id);
+void cluster_hold_disk(struct cluster *, uint64_t id, bool hold);
+
+/* ---- The network ---- */
+
+/* Nothing goes from one to the other; a stream between them is cut. */
+void cluster_block(struct cluster *, uint64_t from, uint64_t to, bool block);
+void cluster_isolate(struct cluster *, uint64_t id); /* from all, both ways */
+void cluster_heal(struct cluster *);
+void cluster_open(struct cluster *, uint64_t leader, uint64_t follower);
+/* Ends the stream. What is underway on it is lost; the sides are told one by one, or when the cluster settles. */
+void cluster_cut(struct cluster *, uint64_t leader, uint64_t follower);
+void cluster_tell(struct cluster *, uint64_t leader, uint64_t follower, enum side);
+/* The oldest message of that kind underway, or NULL. */
+const struct coracle_raft_message *cluster_find(struct cluster *, uint64_t from, uint64_t to,
+                                                enum coracle_raft_message_type);
+/* It arrives, or is lost. There must be one. */
+void cluster_deliver(struct cluster *, uint64_t from, uint64_t to, enum coracle_raft_message_type);
+void cluster_drop(struct cluster *, uint64_t from, uint64_t to, enum coracle_raft_message_type);
+/* Any datagram, or the first of any stream's direction, by position. */
+void cluster_deliver_datagram(struct cluster *, size_t i, bool keep);
+void cluster_drop_datagram(struct cluster *, size_t i);
+void cluster_deliver_stream(struct cluster *, struct stream *, enum side to);
+/* Streams that both sides have heard the end of go away. Moves the streams. */
+void cluster_sweep_streams(struct cluster *);
+
+/* ---- Letting things happen ---- */
+
+/* Everything but the passing of time. */
+void cluster_settle(struct cluster *);
+void cluster_run(struct cluster *, uint64_t ms);
+/* Runs until one server leads and every live member of its configuration has and has committed all of its log; fails
+ * after that many election timeouts. Returns the leader. */
+uint64_t cluster_converge(struct cluster *, uint64_t election_timeouts);
+
+#endif
