@@ -27,7 +27,7 @@ static bool wants_address(const struct join *j, const struct join_situation *s) 
 
 static bool may_keep_address(const struct join *j, const struct join_situation *s) {
   if (join_is_fresh(j)) return !hears_foreign_cluster(j);
-  return join_leads(s) || (is_asking(s) && !join_hears_leader(s));
+  return join_leads(s) || ((is_asking(s) || j->campaign_pending) && !join_hears_leader(s));
 }
 
 void bind_release(struct join *j) {
@@ -49,6 +49,18 @@ static void found(struct join *j) {
   action->configuration.members_n = 1;
   action->configuration.members[0] = (struct coracle_raft_member){.id = j->options.id, .voter = true};
   join_member_encode(&self, &action->configuration.members[0]);
+}
+
+static void listen_for_cluster(struct join *j) {
+  j->listening_until_ms = j->now_ms + LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms;
+}
+
+/* A process that was stopped meanwhile has not listened: what it missed is still in its socket. */
+static void found_or_listen_again(struct join *j) {
+  if (join_elapsed(j, j->listening_until_ms, LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms))
+    listen_for_cluster(j);
+  else
+    found(j);
 }
 
 static void try_to_bind(struct join *j, const struct join_situation *s) {
@@ -78,7 +90,7 @@ void bind_tick(struct join *j, const struct join_situation *s) {
                            random_below(&j->random, j->options.election_timeout_ms);
       bind_release(j);
     } else if (join_is_fresh(j) && j->now_ms >= j->listening_until_ms) {
-      found(j);
+      found_or_listen_again(j);
     }
   } else if (wants_address(j, s)) {
     try_to_bind(j, s);
@@ -97,7 +109,7 @@ void join_bound(struct join *j, const struct join_situation *s, uint64_t now_ms)
   if (!wants_address(j, s)) {
     bind_release(j);
   } else if (join_is_fresh(j)) {
-    j->listening_until_ms = now_ms + LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms;
+    listen_for_cluster(j);
     join_log(j, JOIN_LOG_INFO, "step 2: won the election address %s; listening for a cluster for %u ms",
              address, (unsigned)(LISTEN_HEARTBEATS * j->options.heartbeat_ms));
   } else if (join_leads(s)) {
@@ -105,6 +117,7 @@ void join_bound(struct join *j, const struct join_situation *s, uint64_t now_ms)
   } else if (!is_asking(s)) {
     join_log(j, JOIN_LOG_INFO, "step 2: won the election address %s; asking for votes", address);
     join_act(j, JOIN_DO_CAMPAIGN);
+    j->campaign_pending = true;
   }
 }
 
@@ -137,6 +150,7 @@ void bind_yield(struct join *j, const char *why) {
   j->leading_term = 0;
   memset(j->table, 0, sizeof j->table);
   j->rest_until_ms = 0;
+  j->campaign_pending = false;
   j->bind_announced = j->taken_announced = false;
   j->bind_next_ms = j->now_ms;
   j->accept_next_ms = j->now_ms;

@@ -61,6 +61,7 @@ struct join {
   uint64_t bind_eager_until_ms; /* until then every BIND_EAGER_MS */
   uint64_t rest_until_ms;       /* a candidate that could not win leaves the address to others until then */
   uint64_t listening_until_ms;  /* fresh holder */
+  bool campaign_pending;        /* CAMPAIGN is queued: the role will show it a moment later */
   uint64_t taken_since_ms;      /* somebody else has had it since, 0: not known to be taken */
   uint64_t answered_ms;         /* when its holder last answered anything */
 

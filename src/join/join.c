@@ -43,6 +43,7 @@ bool join_next_action(struct join *j, struct join_action *action) {
     return false;
   }
   *action = j->actions[j->actions_next++];
+  if (action->type == JOIN_DO_CAMPAIGN) j->campaign_pending = false;
   return true;
 }
 
