@@ -104,6 +104,7 @@ struct queued_effect {
   struct node_effect effect;
   size_t arena_at;
   bool has_bytes;
+  bool dropped; /* its stream has ended meanwhile */
 };
 
 /* What view.c prepares of each member; rebuilt when the configuration changes. */

@@ -62,7 +62,8 @@ static bool pop_write(struct node *node, struct node_effect *effect) {
 }
 
 bool effect_pop(struct node *node, struct node_effect *effect) {
-  struct queued_effect *queued = queue_at(&node->effects, 0);
+  struct queued_effect *queued;
+  while ((queued = queue_at(&node->effects, 0)) != NULL && queued->dropped) queue_pop(&node->effects);
   if (queued == NULL) {
     if (node->arena.capacity > ARENA_KEPT_BYTES) bytes_close(&node->arena);
     node->arena.n = 0;
@@ -108,7 +109,15 @@ struct node_stream *node_stream_new(struct node *node, enum stream_kind kind) {
   return stream;
 }
 
+/* What was to be done with a stream that has ended need not be done any more. */
+static void drop_effects_of(struct node *node, const struct node_stream *stream) {
+  struct queued_effect *queued;
+  for (size_t i = 0; (queued = queue_at(&node->effects, i)) != NULL; i++)
+    if (queued->effect.stream == stream) queued->dropped = true;
+}
+
 void node_stream_free(struct node *node, struct node_stream *stream) {
+  drop_effects_of(node, stream);
   if (node->lent == stream) node->lent = NULL;
   if (list_is_linked(&stream->dirty)) list_remove(&stream->dirty);
   list_remove(&stream->link);
