@@ -19,7 +19,7 @@ help:
 	@echo 'make format          clang-format on our C'
 	@echo 'make clean           removes what was built'
 	@echo
-	@echo 'The first four install missing Debian packages first: they ask on a terminal (not with YES=1);'
+	@echo 'Whatever builds installs missing Debian packages first: it asks on a terminal (not with YES=1);'
 	@echo 'SETUP=no leaves that out. BUILD=FOLDER builds elsewhere than in build/.'
 
 setup:

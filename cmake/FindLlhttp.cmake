@@ -1,6 +1,6 @@
 # Finds llhttp and makes the target Llhttp::llhttp; sources include <llhttp.h>.
 #
-# An installed library is taken where there is one (llhttp's own package config, or pkg-config). Debian 12 has none,
+# An installed library is taken where there is one, with or without a CMake package of its own. Debian 12 has none,
 # but its package node-llhttp ships the generated C sources: these are then built into a static library here, without
 # our warnings, because they are not ours to change.
 #

@@ -29,9 +29,9 @@ struct demo_line {
 };
 
 struct demo_log {
-  struct demo_line *news[DEMO_NEWS_MAX];        /* owned; in the order in which they are to be shown */
-  size_t news_n;                                /* entries in use */
-  uint64_t dropped;                             /* news that found no room */
+  struct demo_line *news[DEMO_NEWS_MAX]; /* owned; in the order in which they are to be shown */
+  size_t news_n;                         /* entries in use */
+  uint64_t dropped;                      /* news that found no room; whoever tells of them sets it to 0 */
   char *tails[DEMO_NODES_MAX][DEMO_TAIL_LINES]; /* owned, rings; NULL where there is no line yet */
   size_t tails_next[DEMO_NODES_MAX];            /* ring slot of the next line, below DEMO_TAIL_LINES */
   struct bytes partial[DEMO_NODES_MAX];         /* a line whose end has not come yet */

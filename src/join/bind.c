@@ -134,7 +134,7 @@ void join_taken(struct join *j, const struct join_situation *s, uint64_t now_ms)
              address_format(&j->options.election, address));
     j->accept_next_ms = now_ms;
   }
-  handshake_follow(j, s);
+  handshake_tick(j, s);
 }
 
 /* To yield is to drop the log, take a new id and start fresh: under the old id nothing is promised any more.
@@ -189,9 +189,9 @@ void bind_hear_card(struct join *j, const struct join_situation *s, const struct
     else if (!j->holding && card->leader)
       bind_yield(j, "another holds the election address");
   } else if (card->established) {
-    if (j->rival_logged_ms != 0 && !join_elapsed(j, j->rival_logged_ms, RIVAL_LOG_MS)) return;
+    j->rival_heard_ms = j->now_ms;
+    if (j->rival_logged_ms != 0 && !join_elapsed(j, j->rival_logged_ms, RIVAL_MS)) return;
     j->rival_logged_ms = j->now_ms;
-    memcpy(j->rival, datagram->cluster, JOIN_CLUSTER_BYTES);
     join_log(j, JOIN_LOG_WARN,
              "two established clusters at one election address: %s here, %s at %s. They never merge: stop "
              "the nodes "

@@ -12,11 +12,12 @@
 #include "join/join.h"
 
 enum {
-  BOOK_MAX = 64,        /* nodes remembered by address */
-  TABLE_MAX = 32,       /* nodes whose credentials a leader keeps, members and those that would be */
-  LISTEN_HEARTBEATS = 4, /* how long a fresh holder of the address listens for a cluster before it founds */
-  BIND_EAGER_MS = 1,    /* between attempts in the first heartbeat after a stream ended */
-  RIVAL_LOG_MS = 10000, /* between complaints about another established cluster */
+  BOOK_MAX = 64,           /* nodes remembered by address */
+  TABLE_MAX = 32,          /* nodes whose credentials a leader keeps, members and those that would be */
+  LISTEN_HEARTBEATS = 4,   /* how long a fresh holder of the address listens for a cluster before it founds */
+  BIND_EAGER_MS = 1,       /* between attempts in the first heartbeat after a stream ended */
+  RIVAL_MS = 10000,        /* how long another established cluster is remembered; between complaints about it */
+  REASON_BYTES_MAX = 2048, /* of a reason with its NUL: room for every member's name */
 };
 
 struct book_entry {
@@ -30,7 +31,6 @@ struct book_entry {
 struct table_entry {
   uint64_t id; /* 0: free */
   struct join_card card;
-  struct address udp;
   bool has_token; /* false: it has sent its ACCEPT only */
   uint8_t token[JOIN_TOKEN_BYTES];
   uint64_t heard_ms;
@@ -68,8 +68,8 @@ struct join {
   /* Other clusters, as a fresh node hears of them. */
   uint64_t foreign_heard_ms; /* 0: never */
   char foreign[256];         /* one sentence */
-  uint64_t rival_logged_ms;  /* 0: never met another established cluster */
-  uint8_t rival[JOIN_CLUSTER_BYTES];
+  uint64_t rival_heard_ms;   /* another established cluster; 0: never */
+  uint64_t rival_logged_ms;  /* 0: never */
 
   /* Following. */
   enum handshake_state handshake;
@@ -94,12 +94,16 @@ struct join {
 
   struct join_action *actions;
   size_t actions_n, actions_next, actions_capacity;
-  char reason[256];
+  char reason[REASON_BYTES_MAX];
 };
 
 static inline bool join_is_fresh(const struct join *j) {
   static const uint8_t zero[JOIN_CLUSTER_BYTES];
   return memcmp(j->cluster, zero, sizeof zero) == 0;
+}
+/* It has just founded, adopted or yielded: the situation is still that of the core before. */
+static inline bool join_is_between_cores(const struct join *j, const struct join_situation *s) {
+  return join_is_fresh(j) == s->member;
 }
 static inline bool join_leads(const struct join_situation *s) {
   return s->member && s->raft.role == CORACLE_RAFT_LEADER;
@@ -127,17 +131,16 @@ void bind_hear_card(struct join *, const struct join_situation *, const struct j
 void bind_yield(struct join *, const char *why);
 
 /* handshake.c */
-void handshake_follow(struct join *, const struct join_situation *);
-void handshake_announce(struct join *, const struct join_situation *);
+void handshake_tick(struct join *, const struct join_situation *);
 void handshake_receive(struct join *, const struct join_situation *, const struct join_datagram *);
 void handshake_reset(struct join *);
 
 /* members.c */
 void members_tick(struct join *, const struct join_situation *);
 /* An ACCEPT came: true if its sender was not known before in this term. */
-bool members_meet(struct join *, const struct join_datagram *);
+bool members_meet(struct join *, const struct join_situation *, const struct join_datagram *);
 /* Step 7: keeps the follower's credentials. */
-void members_save(struct join *, const struct join_datagram *);
+void members_save(struct join *, const struct join_situation *, const struct join_datagram *);
 /* Is that name or HTTP address a live member's? Then `who` says whose. */
 bool members_taken(const struct join *, const struct join_situation *, uint64_t id, const struct join_card *,
                    struct join_member *who);

@@ -30,6 +30,10 @@ static void send_credentials(struct join *j, const struct join_situation *s, con
   join_send(j, to, id, &message);
 }
 
+static bool is_in_own_cluster(const struct join *j, const struct join_datagram *datagram) {
+  return memcmp(datagram->cluster, j->cluster, JOIN_CLUSTER_BYTES) == 0;
+}
+
 /* ---- The follower's side ---- */
 
 static void follow_new_leader(struct join *j, const struct join_situation *s) {
@@ -44,11 +48,10 @@ static void follow_new_leader(struct join *j, const struct join_situation *s) {
   j->accept_next_ms = j->now_ms;
 }
 
-/* Resends what is not answered. Without a leader the ACCEPT goes to the election address: whoever holds it
- * learns where this node is, and answers if it leads. */
-void handshake_follow(struct join *j, const struct join_situation *s) {
+/* Resends what is not answered, as a follower. Without a leader the ACCEPT goes to the election address:
+ * whoever holds it learns where this node is, and answers if it leads. */
+static void follow(struct join *j, const struct join_situation *s) {
   struct address leader;
-  if (join_leads(s) || j->holding) return;
   follow_new_leader(j, s);
   if (j->now_ms < j->accept_next_ms) return;
   j->accept_next_ms = j->now_ms + j->options.heartbeat_ms;
@@ -77,12 +80,15 @@ static void receive_leader_credentials(struct join *j, const struct join_situati
   const struct join_message *message = datagram->message;
   j->answered_ms = j->now_ms;
   if (!message->has_token) { /* it announces itself: tell it that this node is here */
-    if (join_is_fresh(j)) send_accept(j, s, &datagram->source, datagram->from);
+    if (join_is_fresh(j))
+      send_accept(j, s, &datagram->source, datagram->from);
+    else if (join_leads(s) && j->holding && !is_in_own_cluster(j, datagram))
+      send_credentials(j, s, &datagram->source, datagram->from, false);
     return;
   }
   if (join_is_fresh(j)) {
     adopt(j, datagram);
-  } else if (memcmp(datagram->cluster, j->cluster, JOIN_CLUSTER_BYTES) != 0 || join_leads(s) ||
+  } else if (!is_in_own_cluster(j, datagram) || join_leads(s) ||
              (s->member && datagram->term < s->raft.term) ||
              (join_hears_leader(s) && datagram->term == s->raft.term && datagram->from != s->raft.leader)) {
     return; /* another cluster's, or a leader of the past */
@@ -116,20 +122,25 @@ static void receive_refused(struct join *j, const struct join_datagram *datagram
   j->answered_ms = j->now_ms;
   if (strcmp(j->refused, datagram->message->text) == 0) return;
   snprintf(j->refused, sizeof j->refused, "%s", datagram->message->text);
-  join_log(j, JOIN_LOG_WARN, "the leader refuses this node: %s", j->refused);
+  join_log(j, JOIN_LOG_INFO, "the leader refuses this node: %s", j->refused);
 }
 
 /* ---- The leader's side ---- */
 
 /* A leader that has not got the election address says there, whoever holds it, that it exists. */
-void handshake_announce(struct join *j, const struct join_situation *s) {
-  if (!join_leads(s) || j->holding || j->now_ms < j->announce_next_ms) return;
+static void announce(struct join *j, const struct join_situation *s) {
+  if (j->now_ms < j->announce_next_ms) return;
   j->announce_next_ms = j->now_ms + j->options.heartbeat_ms;
   send_credentials(j, s, &j->options.election, 0, false);
 }
 
-static bool is_in_own_cluster(const struct join *j, const struct join_datagram *datagram) {
-  return memcmp(datagram->cluster, j->cluster, JOIN_CLUSTER_BYTES) == 0;
+/* The holder of the address has nobody to send to; and while a bind is being tried, that may be this node. */
+void handshake_tick(struct join *j, const struct join_situation *s) {
+  if (j->holding || j->bind_pending || join_is_between_cores(j, s)) return;
+  if (join_leads(s))
+    announce(j, s);
+  else
+    follow(j, s);
 }
 
 static bool is_from_fresh(const struct join_datagram *datagram) {
@@ -161,7 +172,7 @@ static void lead_accept(struct join *j, const struct join_situation *s,
     refuse(j, datagram, &holder);
     return;
   }
-  if (members_meet(j, datagram)) {
+  if (members_meet(j, s, datagram)) {
     join_log(j, JOIN_LOG_INFO, "step 4: ACCEPT from %s (%016" PRIx64 ")", card->name, datagram->from);
     join_log(j, JOIN_LOG_INFO, "step 5: sent CREDENTIALS to %s: http %s, term %" PRIu64, card->name,
              address_format(&j->options.http, address), s->raft.term);
@@ -189,7 +200,7 @@ static void receive_follower_credentials(struct join *j, const struct join_situa
     refuse(j, datagram, &holder);
     return;
   }
-  members_save(j, datagram);
+  members_save(j, s, datagram);
   join_send(j, &datagram->source, datagram->from, &saved);
 }
 

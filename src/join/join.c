@@ -112,11 +112,10 @@ void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) 
   j->now_ms = j->ticked_ms = now_ms;
   if (join_hears_leader(s)) j->leaderless_since_ms = now_ms;
   orphan_tick(j, s);
-  if (join_is_fresh(j) && s->member) return; /* just yielded: the situation is the old core's */
+  if (join_is_between_cores(j, s)) return;
   bind_tick(j, s);
-  if (join_is_fresh(j) != !s->member) return; /* just founded: the new core is to be started first */
-  handshake_follow(j, s);
-  handshake_announce(j, s);
+  if (join_is_between_cores(j, s)) return;
+  handshake_tick(j, s);
   members_tick(j, s);
   http_tick(j, s);
 }
@@ -139,7 +138,7 @@ void join_receive(struct join *j, const struct join_situation *s, const struct j
                   uint64_t now_ms) {
   j->now_ms = now_ms;
   handshake_receive(j, s, datagram);
-  if (join_is_fresh(j) == !s->member) join_tick(j, s, now_ms);
+  join_tick(j, s, now_ms);
 }
 
 /* ---- Questions ---- */
@@ -224,7 +223,7 @@ const char *join_no_leader_reason(struct join *j, const struct join_situation *s
 }
 
 const char *join_writes_stopped(const struct join *j, const struct join_situation *s) {
-  if (j->rival_logged_ms == 0 || !s->member || coracle_raft_configuration_voters(s->configuration) != 1)
-    return NULL;
+  if (j->rival_heard_ms == 0 || join_elapsed(j, j->rival_heard_ms, RIVAL_MS)) return NULL;
+  if (!s->member || coracle_raft_configuration_voters(s->configuration) != 1) return NULL;
   return "another established cluster uses the same election address, and two never merge: stop one of them";
 }

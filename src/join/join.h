@@ -101,7 +101,7 @@ const uint8_t *join_cluster(const struct join *); /* JOIN_CLUSTER_BYTES; all zer
 const uint8_t *join_leader_token(const struct join *, uint64_t leader);
 /* One sentence on why there is no leader, for people. Valid until the next call on this join. */
 const char *join_no_leader_reason(struct join *, const struct join_situation *, uint64_t now_ms);
-/* NULL, or one sentence on why a leader must not take writes: another established cluster was met. */
+/* NULL, or one sentence on why a leader must not take writes: another established cluster is about. */
 const char *join_writes_stopped(const struct join *, const struct join_situation *);
 
 #endif

@@ -13,37 +13,44 @@ static struct table_entry *find(struct join *j, uint64_t id) {
   return NULL;
 }
 
-/* The entry of that node, new if need be: a free place, or that of the one silent for longest. */
-static struct table_entry *find_or_make(struct join *j, uint64_t id) {
-  struct table_entry *entry = find(j, id);
-  if (entry != NULL) return entry;
-  entry = find(j, 0);
-  if (entry == NULL) {
-    entry = &j->table[0];
-    for (size_t i = 1; i < TABLE_MAX; i++)
-      if (j->table[i].heard_ms < entry->heard_ms) entry = &j->table[i];
-  }
-  *entry = (struct table_entry){.id = id};
-  return entry;
+static bool is_member(const struct join_situation *s, uint64_t id) {
+  return coracle_raft_configuration_find(s->configuration, id) != NULL;
 }
 
-static struct table_entry *note(struct join *j, const struct join_datagram *datagram) {
-  struct table_entry *entry = find_or_make(j, datagram->from);
+/* A free place, or that of the one silent for longest among those who are not members: there are fewer of
+ * these than places, and they do not speak again once their token is kept. */
+static struct table_entry *find_place(struct join *j, const struct join_situation *s) {
+  _Static_assert(TABLE_MAX > CORACLE_RAFT_MEMBERS_MAX + 1, "there is always somebody to make room");
+  struct table_entry *place = find(j, 0);
+  if (place != NULL) return place;
+  for (size_t i = 0; i < TABLE_MAX; i++) {
+    struct table_entry *entry = &j->table[i];
+    if (!is_member(s, entry->id) && (place == NULL || entry->heard_ms < place->heard_ms)) place = entry;
+  }
+  return place;
+}
+
+static struct table_entry *note(struct join *j, const struct join_situation *s,
+                                const struct join_datagram *datagram) {
+  struct table_entry *entry = find(j, datagram->from);
+  if (entry == NULL) {
+    entry = find_place(j, s);
+    *entry = (struct table_entry){.id = datagram->from};
+  }
   entry->card = datagram->message->card;
-  entry->udp = datagram->source;
   entry->heard_ms = j->now_ms;
   return entry;
 }
 
-bool members_meet(struct join *j, const struct join_datagram *datagram) {
+bool members_meet(struct join *j, const struct join_situation *s, const struct join_datagram *datagram) {
   const bool news = find(j, datagram->from) == NULL;
-  note(j, datagram);
+  note(j, s, datagram);
   return news;
 }
 
-void members_save(struct join *j, const struct join_datagram *datagram) {
+void members_save(struct join *j, const struct join_situation *s, const struct join_datagram *datagram) {
   char http[ADDRESS_TEXT_MAX];
-  struct table_entry *entry = note(j, datagram);
+  struct table_entry *entry = note(j, s, datagram);
   const char *name = entry->card.name;
   if (!entry->has_token) {
     join_log(j, JOIN_LOG_INFO, "step 6: CREDENTIALS from %s: http %s", name,
@@ -76,24 +83,34 @@ static bool is_same_node(const struct join_member *member, const struct join_car
   return strcmp(member->name, card->name) == 0 || address_equal(&member->http, &card->http);
 }
 
-bool members_taken(const struct join *j, const struct join_situation *s, uint64_t id,
-                   const struct join_card *card, struct join_member *who) {
-  for (uint32_t i = 0; i < s->configuration->members_n; i++) {
-    const struct coracle_raft_member *member = &s->configuration->members[i];
+/* ... or would be, in the configuration that is being made. */
+static bool is_taken_in(const struct join *j, const struct join_situation *s,
+                        const struct coracle_raft_configuration *configuration, uint64_t id,
+                        const struct join_card *card, struct join_member *who) {
+  for (uint32_t i = 0; i < configuration->members_n; i++) {
+    const struct coracle_raft_member *member = &configuration->members[i];
     if (member->id == id || join_member_decode(member, who) != 0) continue;
     if (is_same_node(who, card) && !is_dead(j, s, member->id)) return true;
   }
   return false;
 }
 
+bool members_taken(const struct join *j, const struct join_situation *s, uint64_t id,
+                   const struct join_card *card, struct join_member *who) {
+  return is_taken_in(j, s, s->configuration, id, card, who);
+}
+
+/* It has come all the way to step 7, is not in yet, and is still there. */
+static bool is_waiting(const struct join *j, const struct join_situation *s,
+                       const struct table_entry *entry) {
+  return entry->id != 0 && entry->has_token && !is_member(s, entry->id) &&
+         !join_elapsed(j, entry->heard_ms, j->options.election_timeout_ms);
+}
+
 static bool has_successor(const struct join *j, const struct join_situation *s,
                           const struct join_member *member) {
-  for (size_t i = 0; i < TABLE_MAX; i++) {
-    const struct table_entry *entry = &j->table[i];
-    if (entry->id != 0 && entry->has_token && is_same_node(member, &entry->card) &&
-        coracle_raft_configuration_find(s->configuration, entry->id) == NULL)
-      return true;
-  }
+  for (size_t i = 0; i < TABLE_MAX; i++)
+    if (is_waiting(j, s, &j->table[i]) && is_same_node(member, &j->table[i].card)) return true;
   return false;
 }
 
@@ -114,19 +131,16 @@ static bool remove_dead(const struct join *j, const struct join_situation *s,
   return false;
 }
 
-/* Takes everybody in who waits and is still heard, as far as there is room. */
+/* Takes everybody in who waits, as far as there is room. */
 static bool add_learners(const struct join *j, const struct join_situation *s,
                          struct coracle_raft_configuration *next, struct bytes *text) {
   bool added = false;
   for (size_t i = 0; i < TABLE_MAX && next->members_n < CORACLE_RAFT_MEMBERS_MAX; i++) {
     const struct table_entry *entry = &j->table[i];
-    struct join_member info = {
-        .memory_storage = entry->card.memory_storage, .http = entry->card.http, .udp = entry->udp};
+    struct join_member info = {.memory_storage = entry->card.memory_storage, .http = entry->card.http};
     struct join_member holder;
-    if (entry->id == 0 || !entry->has_token || coracle_raft_configuration_find(next, entry->id) != NULL)
-      continue;
-    if (join_elapsed(j, entry->heard_ms, j->options.election_timeout_ms)) continue;
-    if (members_taken(j, s, entry->id, &entry->card, &holder)) continue;
+    if (!is_waiting(j, s, entry) || is_taken_in(j, s, next, entry->id, &entry->card, &holder)) continue;
+    if (!join_find_address(j, s, entry->id, &info.udp)) continue;
     snprintf(info.name, sizeof info.name, "%s", entry->card.name);
     struct coracle_raft_member *member = &next->members[next->members_n++];
     *member = (struct coracle_raft_member){.id = entry->id};

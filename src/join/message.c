@@ -113,7 +113,9 @@ int join_member_decode(const struct coracle_raft_member *member, struct join_mem
   struct reader r = reader_of(member->data, member->data_bytes);
   *info = (struct join_member){0};
   if (get_u8(&r) != MEMBER_VERSION) return CORACLE_EMALFORMED;
-  info->memory_storage = get_u8(&r) == FLAG_MEMORY_STORAGE;
+  const uint8_t flags = get_u8(&r);
+  if ((flags & ~FLAG_MEMORY_STORAGE) != 0) r.failed = true;
+  info->memory_storage = (flags & FLAG_MEMORY_STORAGE) != 0;
   get_string8_into(&r, info->name, sizeof info->name);
   info->http = get_address(&r);
   info->udp = get_address(&r);

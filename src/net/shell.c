@@ -98,9 +98,8 @@ static void carry_out(struct shell *shell, const struct node_effect *effect) {
   }
 }
 
-void shell_carry_out(struct shell *shell) {
+static void carry_out_all(struct shell *shell) {
   struct node_effect effect;
-  if (!shell->stepped) return;
   shell->stepped = false;
   while (!shell->exiting && node_next_effect(shell->node, shell_now_ms(), &effect)) carry_out(shell, &effect);
 }
@@ -122,7 +121,7 @@ static void on_again(uv_idle_t *idle) {
  * number of rounds the loop takes a look at its sockets before it goes on. */
 static void turn(struct shell *shell) {
   for (int round = 0; round < ROUNDS_PER_TURN_MAX; round++) {
-    shell_carry_out(shell);
+    if (shell->stepped) carry_out_all(shell);
     tell_consequences(shell);
     if (shell->exiting || !shell->stepped) {
       uv_idle_stop(&shell->again);

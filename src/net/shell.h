@@ -24,7 +24,7 @@ enum bind_report { BIND_NOTHING, BIND_BOUND, BIND_TAKEN };
 
 struct shell {
   uv_loop_t loop;
-  struct node *node; /* owned from shell_run() on */
+  struct node *node; /* owned */
   struct log log;
 
   uv_prepare_t before_sleep;
@@ -72,8 +72,6 @@ void shell_close(struct shell *);
 uint64_t shell_now_ms(void);  /* monotonic, and fresh: uv_now() is as of the last turn's start */
 uint64_t shell_wall_ms(void); /* since 1970, UTC */
 
-/* Carries out what the node wants done by now. */
-void shell_carry_out(struct shell *);
 /* Tells the node; the event's times are filled in. Never while effects are carried out. */
 void shell_step(struct shell *, struct node_event);
 

@@ -54,7 +54,6 @@ static bool has_queued_writes(const struct stream *stream) {
 
 static void on_closed(uv_handle_t *handle) {
   struct stream *stream = handle->data;
-  shell_carry_out(stream->shell); /* what the node has queued may name the stream: now it still can */
   tell(stream, NODE_CLOSED, NULL, 0);
   free(stream);
 }

@@ -199,6 +199,8 @@ void link_open(struct node *, uint64_t peer, const struct address *http, const u
 void link_connected(struct node *, struct node_stream *);
 void link_receive(struct node *, struct node_stream *);
 void link_closed(struct node *, struct node_stream *);
+/* Closes it; the core does not count on it any more. */
+void link_end(struct node *, struct node_stream *);
 /* A granted upgrade: the connection is a leader's from here on. */
 void link_upgraded(struct node *, struct node_stream *);
 /* The open stream that carries messages to that peer: a follower's if this node leads, else the leader's. */
@@ -218,6 +220,8 @@ bool forward_submit(struct node *, struct call *, const struct http_request *);
 void forward_connected(struct node *, struct node_stream *);
 void forward_receive(struct node *, struct node_stream *);
 void forward_closed(struct node *, struct node_stream *);
+/* Closes it, and answers at once what waits for answers over it. */
+void forward_end(struct node *, struct node_stream *);
 void forward_leader_changed(struct node *);
 
 /* view.c */

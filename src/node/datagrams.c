@@ -90,6 +90,7 @@ static enum datagram_fault receive_join(struct node *node, const struct address 
     return DATAGRAM_BODY;
   memcpy(in.cluster, datagram->cluster, sizeof in.cluster);
   heard(node, from, datagram, same_cluster);
+  node->view_valid = false; /* it shows what join/ knows too */
   consensus_situation(node, &situation);
   join_receive(node->join, &situation, &in, node->now_ms);
   return DATAGRAM_NONE;

@@ -16,7 +16,7 @@ static struct node_stream *open_stream(struct node *node, const struct api_view 
   struct node_stream *stream = node_stream_new(node, STREAM_FORWARD);
   stream->peer = view->leader->id;
   stream->peer_http = http;
-  stream->deadline_ms = node->now_ms + LINK_DEADLINE_MS;
+  stream->deadline_ms = node->now_ms + LINK_DEADLINE_MS; /* to be connected */
   stream->responses = http_response_parser_new(node->options.document_bytes_max * 2);
   effect_push(node, NODE_CONNECT, stream)->to = http;
   node->forward_stream = stream;
@@ -26,7 +26,7 @@ static struct node_stream *open_stream(struct node *node, const struct api_view 
 bool forward_submit(struct node *node, struct call *call, const struct http_request *request) {
   const struct api_view *view = node_view(node);
   struct node_stream *stream = node->forward_stream;
-  if (view->leader == NULL || view->leader_token == NULL) {
+  if (view->leader == NULL || view->leader_token == NULL || node->stopping) {
     fail(node, call, false);
     return false;
   }
@@ -35,7 +35,7 @@ bool forward_submit(struct node *node, struct call *call, const struct http_requ
     fail(node, call, false);
     return false;
   }
-  if (stream->forwarded.n == 0) stream->deadline_ms = node->now_ms + BODY_DEADLINE_MS;
+  if (stream->connected && stream->forwarded.n == 0) stream->deadline_ms = node->now_ms + BODY_DEADLINE_MS;
   *(struct call **)queue_push(&stream->forwarded) = call;
   api_forward_request(node->api, view, request, &stream->out);
   if (stream->connected) node_stream_touch(node, stream);
@@ -44,6 +44,7 @@ bool forward_submit(struct node *node, struct call *call, const struct http_requ
 
 void forward_connected(struct node *node, struct node_stream *stream) {
   stream->connected = true;
+  stream->deadline_ms = node->now_ms + BODY_DEADLINE_MS;
   node_stream_touch(node, stream);
 }
 
@@ -65,8 +66,8 @@ void forward_receive(struct node *node, struct node_stream *stream) {
     struct call **first = got > 0 ? queue_at(&stream->forwarded, 0) : NULL;
     if (first == NULL) { /* no response, or one that nobody asked for */
       if (got > 0) http_response_close(&response);
-      node_stream_close(node, stream);
-      break;
+      forward_end(node, stream);
+      return;
     }
     struct call *call = *first;
     queue_pop(&stream->forwarded);
@@ -74,13 +75,13 @@ void forward_receive(struct node *node, struct node_stream *stream) {
     const bool keep_alive = response.keep_alive;
     answer(node, call, &response);
     http_response_close(&response);
-    if (!keep_alive) node_stream_close(node, stream);
+    if (!keep_alive) forward_end(node, stream);
   }
   bytes_consume(&stream->in, used);
 }
 
-/* Also a connection that was never made: then nothing was sent. */
-void forward_closed(struct node *node, struct node_stream *stream) {
+/* What was forwarded has no answer to come. Over a connection that was never made nothing was sent. */
+static void fail_all(struct node *node, struct node_stream *stream) {
   if (node->forward_stream == stream) node->forward_stream = NULL;
   for (struct call **first; (first = queue_at(&stream->forwarded, 0)) != NULL;) {
     struct call *call = *first;
@@ -90,12 +91,19 @@ void forward_closed(struct node *node, struct node_stream *stream) {
   }
 }
 
+void forward_end(struct node *node, struct node_stream *stream) {
+  node_stream_close(node, stream);
+  fail_all(node, stream);
+}
+
+void forward_closed(struct node *node, struct node_stream *stream) {
+  fail_all(node, stream);
+}
+
 void forward_leader_changed(struct node *node) {
   struct coracle_raft_status status;
   struct node_stream *stream = node->forward_stream;
   if (stream == NULL) return;
   coracle_raft_status(replica_raft(node->replica), node->now_ms, &status);
-  if (status.leader == stream->peer) return;
-  node->forward_stream = NULL;
-  node_stream_close(node, stream);
+  if (status.leader != stream->peer) forward_end(node, stream);
 }

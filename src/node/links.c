@@ -162,7 +162,7 @@ static bool receive_frame(struct node *node, struct node_stream *stream, const s
 
 /* ---- Both ---- */
 
-static void end(struct node *node, struct node_stream *stream) {
+void link_end(struct node *node, struct node_stream *stream) {
   if (stream->kind == STREAM_FOLLOWER)
     end_follower_link(node, stream);
   else
@@ -180,7 +180,7 @@ void link_receive(struct node *node, struct node_stream *stream) {
     if (found == 0) break;
     if (found < 0 || !receive_frame(node, stream, &frame)) {
       effect_log(node, NODE_LOG_WARN, "closing a replication stream: a frame that does not belong there");
-      end(node, stream);
+      link_end(node, stream);
       return;
     }
     used += consumed;
@@ -203,10 +203,11 @@ void link_closed(struct node *node, struct node_stream *stream) {
   if (stream != node->leader_stream) return;
   node->leader_stream = NULL;
   if (leads(node)) return; /* it is the stream of a leader before this one */
-  tell_core(node, CORACLE_RAFT_LINK_DOWN, stream->peer);
   consensus_situation(node, &situation);
-  if (situation.raft.leader == stream->peer) {
-    effect_log(node, NODE_LOG_INFO, "the leader's stream has ended");
-    join_stream_ended(node->join, &situation, node->now_ms);
-  }
+  const bool was_leaders = situation.raft.leader == stream->peer;
+  tell_core(node, CORACLE_RAFT_LINK_DOWN, stream->peer);
+  if (!was_leaders) return;
+  effect_log(node, NODE_LOG_INFO, "the leader's stream has ended");
+  consensus_situation(node, &situation);
+  join_stream_ended(node->join, &situation, node->now_ms);
 }

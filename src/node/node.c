@@ -102,7 +102,7 @@ static void check_deadlines(struct node *node) {
     if (stream->kind == STREAM_CLIENT)
       client_deadline(node, stream);
     else if (node->now_ms >= stream->deadline_ms)
-      node_stream_close(node, stream);
+      (stream->kind == STREAM_FORWARD ? forward_end : link_end)(node, stream);
   }
 }
 
@@ -142,6 +142,7 @@ static void stop(struct node *node) {
   node->stopping = true;
   node->stop_deadline_ms = node->now_ms + STOP_MS;
   consensus_abandon(node);
+  if (node->forward_stream != NULL) forward_end(node, node->forward_stream);
   for (struct list_link *at = list_first(&node->streams); at != NULL; at = list_next(&node->streams, at))
     node_stream_close_after_flush(node, CONTAINER_OF(at, struct node_stream, link));
 }
@@ -158,6 +159,7 @@ void node_step(struct node *node, const struct node_event *event) {
     consensus_changed(node);
     break;
   case NODE_TICK:
+    node->wake_ms = UINT64_MAX; /* used up, even where it came early */
     break;
   case NODE_DATAGRAM:
     if (!node->stopping) datagram_receive(node, &event->from, event->data, event->n);

@@ -14,7 +14,7 @@
  * At least one member is a voter: no entry could ever be committed without. Decoding accepts exactly this, so
  * that two servers never read different members out of the same bytes. */
 #include "base/codec.h"
-#include "coracle/raft.h"
+#include "raft/core.h"
 
 #include <assert.h>
 
@@ -35,6 +35,16 @@ uint32_t coracle_raft_configuration_voters(const struct coracle_raft_configurati
   for (uint32_t i = 0; i < configuration->members_n; i++)
     if (configuration->members[i].voter) voters++;
   return voters;
+}
+
+bool raft_configuration_is_valid(const struct coracle_raft_configuration *configuration) {
+  if (configuration->members_n > CORACLE_RAFT_MEMBERS_MAX) return false;
+  for (uint32_t i = 0; i < configuration->members_n; i++) {
+    const struct coracle_raft_member *member = &configuration->members[i];
+    if (member->id == 0 || member->data_bytes > CORACLE_RAFT_MEMBER_DATA_MAX) return false;
+    if (coracle_raft_configuration_find(configuration, member->id) != member) return false; /* twice */
+  }
+  return coracle_raft_configuration_voters(configuration) > 0;
 }
 
 /* Reads one member; false if it is not one. */

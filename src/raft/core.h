@@ -110,6 +110,7 @@ struct coracle_raft {
   uint64_t persisted_sequence; /* the last one reported durable */
   uint64_t vote_sequence;      /* the one that carried the current term and vote */
   uint64_t entries_sequence;   /* the one that carried the newest entries */
+  uint64_t sole_sequence;      /* leader: the one by which it ceased to be the sole voter; 0: none did */
   uint64_t persisted_index;    /* entries up to here are durable here */
   struct raft_persisting *persisting; /* not yet reported, oldest first */
   size_t persisting_n, persisting_capacity;
@@ -171,6 +172,10 @@ void raft_link_changed(struct coracle_raft *, uint64_t peer, bool up);
 bool raft_append_is_valid(const struct coracle_raft *, const struct coracle_raft_message *);
 void raft_receive_append(struct coracle_raft *, const struct coracle_raft_message *);
 void raft_receive_append_reply(struct coracle_raft *, const struct coracle_raft_message *);
+
+/* configuration.c */
+/* What a log entry can hold; to be asked of what the application gives. */
+bool raft_configuration_is_valid(const struct coracle_raft_configuration *);
 
 /* membership.c */
 /* The entry was appended: if it holds a configuration, that is in force now. */

@@ -4,7 +4,7 @@
  *
  * One step is larger: a sole voter may be joined by several learners at once. The majorities of consecutive
  * configurations must meet so that no two leaders are elected, one by each; but where the old majority is one
- * server, and that server has the new configuration in its log before anybody else hears of it, nobody is
+ * server, and that server has the new configuration durably before anybody else hears of it, nobody is
  * left who could act under the old. So a cluster that begins with three servers never passes through one of
  * two, in which the loss of either stops it. */
 #include "raft/core.h"
@@ -76,7 +76,10 @@ static bool change_is_possible(const struct coracle_raft *raft) {
 static void append_configuration(struct coracle_raft *raft, struct coracle_raft_entry *entry) {
   entry->term = raft->term;
   entry->index = raft_log_last_index(&raft->log) + 1;
+  const bool sole_voter = coracle_raft_configuration_voters(&raft->latest.value) == 1;
   raft_persist_entry(raft, entry);
+  if (sole_voter && coracle_raft_configuration_voters(&raft->latest.value) > 1)
+    raft->sole_sequence = raft->entries_sequence;
   raft_replicate_to_all(raft);
 }
 
@@ -95,18 +98,14 @@ static uint32_t voters_missing(const struct coracle_raft_configuration *a,
 
 int raft_configuration_change(struct coracle_raft *raft, const struct coracle_raft_configuration *next) {
   const struct coracle_raft_configuration *current = &raft->latest.value;
-  struct coracle_raft_configuration checked;
   if (raft->role != CORACLE_RAFT_LEADER) return CORACLE_RAFT_ENOTLEADER;
-  if (!is_voter_in(next, raft->options.id)) return CORACLE_RAFT_EINVALID;
+  if (!raft_configuration_is_valid(next) || !is_voter_in(next, raft->options.id))
+    return CORACLE_RAFT_EINVALID;
   if (voters_missing(next, current) > 0 || voters_missing(current, next) > 1) return CORACLE_RAFT_EINVALID;
   if (!change_is_possible(raft)) return CORACLE_RAFT_EBUSY;
 
   struct coracle_raft_entry *entry = coracle_raft_configuration_entry(next);
   if (entry == NULL) return CORACLE_RAFT_ENOMEM;
-  if (coracle_raft_configuration_decode(entry->data, entry->bytes, &checked) != 0) {
-    coracle_raft_entry_unref(entry);
-    return CORACLE_RAFT_EINVALID;
-  }
   for (uint32_t i = 0; i < next->members_n; i++)
     if (coracle_raft_configuration_find(current, next->members[i].id) == NULL)
       raft->learner_added_ms = raft->now_ms;

@@ -118,6 +118,7 @@ static int start(struct coracle_raft *raft, const struct coracle_raft_configurat
     raft->started = true;
     return 0;
   }
+  if (!raft_configuration_is_valid(founding)) return CORACLE_RAFT_EINVALID;
   const struct coracle_raft_member *self = coracle_raft_configuration_find(founding, raft->options.id);
   if (self == NULL || !self->voter || coracle_raft_configuration_voters(founding) != 1)
     return CORACLE_RAFT_EINVALID;

@@ -10,7 +10,8 @@ enum { APPEND_ENTRIES_MAX = 16384 }; /* bounds what entries of few bytes add to 
 
 static uint64_t send_append(struct coracle_raft *raft, struct raft_peer *peer, size_t entries_n) {
   struct coracle_raft_message *append = raft_message(raft, CORACLE_RAFT_APPEND, peer->id);
-  append->after_sequence = raft->vote_sequence;
+  append->after_sequence =
+      raft->sole_sequence > raft->vote_sequence ? raft->sole_sequence : raft->vote_sequence;
   append->append.previous_index = peer->next - 1;
   append->append.previous_term = raft_log_term(&raft->log, peer->next - 1);
   append->append.commit = raft->commit_index;
@@ -114,8 +115,13 @@ static void back_up(struct coracle_raft *raft, struct raft_peer *peer,
   }
   if (next >= peer->next)
     next = peer->next - 1; /* each probe is lower than the last, whatever the reply says */
-  if (next <= peer->match) next = peer->match + 1;
-  peer->next = next > 0 ? next : 1;
+  peer->next = next > peer->match ? next : peer->match + 1;
+}
+
+/* What it once acknowledged it cannot refuse: it has lost its log, and asking it again would go in circles. */
+static bool is_refusal_to_heed(const struct raft_peer *peer, uint64_t previous_index) {
+  return previous_index > peer->match &&
+         (previous_index == peer->next - 1 || peer->state == REPLICATION_PIPELINE);
 }
 
 void raft_receive_append_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
@@ -134,7 +140,7 @@ void raft_receive_append_reply(struct coracle_raft *raft, const struct coracle_r
     if (peer->next <= peer->match) peer->next = peer->match + 1;
     raft_advance_commit(raft);
     raft_promote_learners(raft);
-  } else if (reply->append_reply.previous_index == peer->next - 1 || peer->state == REPLICATION_PIPELINE) {
+  } else if (is_refusal_to_heed(peer, reply->append_reply.previous_index)) {
     peer->state = REPLICATION_PROBE;
     peer->probing = false;
     back_up(raft, peer, reply);
@@ -153,7 +159,8 @@ bool raft_append_is_valid(const struct coracle_raft *raft, const struct coracle_
   for (size_t i = 0; i < append->append.entries_n; i++) {
     const struct coracle_raft_entry *entry = append->append.entries[i];
     const struct coracle_raft_entry *own = raft_log_at(&raft->log, entry->index);
-    if (entry->index != previous + 1 + i || entry->term < term || entry->term > append->term) return false;
+    if (entry->index != previous + 1 + i || entry->term == 0) return false;
+    if (entry->term < term || entry->term > append->term) return false;
     if (entry->index <= raft->commit_index && own != NULL && own->term != entry->term) return false;
     if (entry->type == CORACLE_RAFT_CONFIGURATION) {
       struct coracle_raft_configuration configuration;

@@ -20,7 +20,7 @@ struct replica {
   struct store *store;
   struct coracle_raft_effects effects; /* of the last step */
   uint64_t applied;
-  uint64_t commands;                 /* command entries in the log or applied */
+  uint64_t last_command;             /* index of the last command in the log; 0: it holds none */
   uint64_t persisting_sequence;      /* the newest the core has asked for; memory storage has it at once */
   uint64_t persisted_sequence;       /* what the core has been told */
   struct queue queued;               /* of struct waiter: not yet proposed */
@@ -115,18 +115,26 @@ static void apply_committed(struct replica *r, uint64_t commit_index) {
   }
 }
 
-static uint64_t count_commands(const struct coracle_raft_effects *effects) {
-  uint64_t n = 0;
+static bool is_command(const struct replica *r, uint64_t index) {
+  return coracle_raft_entry_at(r->raft, index)->type == CORACLE_RAFT_COMMAND;
+}
+
+static void note_commands(struct replica *r, const struct coracle_raft_effects *effects) {
+  const uint64_t truncate_from = effects->persist.truncate_from;
+  if (truncate_from != 0 && r->last_command >= truncate_from) {
+    r->last_command = truncate_from - 1;
+    while (r->last_command > 0 && !is_command(r, r->last_command)) r->last_command--;
+  }
   for (size_t i = 0; i < effects->persist.entries_n; i++)
-    n += effects->persist.entries[i]->type == CORACLE_RAFT_COMMAND;
-  return n;
+    if (effects->persist.entries[i]->type == CORACLE_RAFT_COMMAND)
+      r->last_command = effects->persist.entries[i]->index;
 }
 
 static void carry_out(struct replica *r) {
   const struct coracle_raft_effects *effects = &r->effects;
   struct coracle_raft_status status;
   if (effects->persist.sequence != 0) r->persisting_sequence = effects->persist.sequence;
-  r->commands += count_commands(effects);
+  note_commands(r, effects);
   if (effects->role_changed) {
     coracle_raft_status(r->raft, 0, &status);
     if (status.role != CORACLE_RAFT_LEADER) lose_waiters(r);
@@ -223,6 +231,6 @@ uint64_t replica_applied(const struct replica *r) {
 }
 
 bool replica_is_established(const struct replica *r) {
-  return r->commands > 0 ||
+  return r->last_command > 0 ||
          coracle_raft_configuration_voters(coracle_raft_latest_configuration(r->raft)) >= 2;
 }

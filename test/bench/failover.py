@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""How long writes fail when the leader is killed: from `kill -9` to the next accepted write, as a client sees it.
+"""How long writes fail when the leader is killed: from `kill -9` to the next accepted write, seen by a client.
 
     python3 test/bench/failover.py BUILD/coracle [--rounds 20]
 
-Three nodes on this machine. A client writes to the leader all the time, one document every few milliseconds. In each
-round the leader is killed at a random moment and the client then tries both survivors, each again 0.2 ms after it has
-refused, over connections that are open already. The killed node is started again, and the next round begins when all
-three nodes are voters. At the end every acknowledged write must be on every node, byte for byte; the exit status is 1
-if one is missing, or if the cluster does not come together again.
+Three nodes on this machine. A client writes to the leader all the time, one document every few
+milliseconds. In each round the leader is killed at a random moment; the client then tries both survivors,
+each again 0.2 ms after it has refused, over connections that are open already. The killed node is started
+again, and the next round begins when all three nodes are voters. At the end every acknowledged write must
+be on every node as it was written; the exit status is 1 if one is missing, or if the cluster does not come
+together again.
 
-Everything happens in one loop over non-blocking sockets, so that the client costs the nodes little of the machine."""
+Everything happens in one loop over non-blocking sockets, so that the client costs the nodes little of the
+machine."""
 
 import argparse
 import collections
@@ -235,7 +237,7 @@ class Bench:
     # ---- writing
 
     def write(self, node):
-        """Every attempt has an id of its own: what is refused or lost here may be anything but acknowledged."""
+        """Every attempt has an id of its own, so that no answer is taken for another's."""
         self.written += 1
         document_id = f"w{self.written:08}"
         body = b'{"id":"%s","by":"%s","n":%d}' % (document_id.encode(), node.name.encode(), self.written)
@@ -327,7 +329,7 @@ class Bench:
         answers = {}
         for node in nodes:
             self.run_until("an idle connection", lambda node=node: self.writers[node].is_idle)
-            self.writers[node].request("GET", "/", b"", lambda answer, node=node: answers.update({node: answer}))
+            self.writers[node].request("GET", "/", b"", lambda a, node=node: answers.update({node: a}))
         self.run_until("followers answer", lambda: len(answers) == len(nodes))
 
     # ---- the end

@@ -305,8 +305,9 @@ class Cluster:
         well."""
         stopped = self.running
         for node in stopped:
-            node.terminate()
+            # In this order: a SIGCONT during the exit would undo the SIGSTOP that LeakSanitizer works with.
             node.resume()
+            node.terminate()
         bad = []
         for node in stopped:
             try:

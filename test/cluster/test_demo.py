@@ -1,4 +1,5 @@
-"""`coracle demo`: it works with no set-up, tells the eight steps in order, and leaves nothing behind however it ends.
+"""`coracle demo`: it works with no set-up, tells the eight steps in order, and leaves nothing behind,
+however it ends.
 
 By hand: CORACLE_BIN=BUILD/coracle python3 -m pytest -p no:cacheprovider test/cluster/test_demo.py"""
 
@@ -144,7 +145,7 @@ def assert_whole_tour(text, nodes):
 
 
 def test_once(start_demo):
-    """Goal: the whole tour goes well, tells the eight steps in order, and plainly where there is no terminal."""
+    """Goal: the whole tour goes well, in plain text where there is no terminal."""
     demo = start_demo("--once")
     assert demo.status() == 0, demo.text
     assert_whole_tour(demo.text, 3)
@@ -174,7 +175,8 @@ def test_a_proxy_is_not_used(start_demo):
 def test_goes_on_until_stopped(start_demo, number):
     """Goal: after the tour the nodes serve on, at the addresses that were told, until a signal ends all."""
     demo = start_demo().wait_for(GOES_ON)
-    addresses = re.findall(r"^  [a-c]: http://127\.0\.0\.1:(\d+), process \d+", demo.text.split("== ")[-1], re.M)
+    last_part = demo.text.split("== ")[-1]
+    addresses = re.findall(r"^  [a-c]: http://127\.0\.0\.1:(\d+), process \d+", last_part, re.M)
     assert len(addresses) == 3
     for port in addresses:
         found = client.request(int(port), "GET", "/v1/collections/boats/boat-01")
@@ -185,7 +187,9 @@ def test_goes_on_until_stopped(start_demo, number):
     demo.assert_nothing_left()
 
 
-@pytest.mark.parametrize("moment", ["election address:", "A document's life", "A follower", "kill -9", "comes back"])
+@pytest.mark.parametrize(
+    "moment", ["election address:", "A document's life", "A follower", "kill -9", "comes back"]
+)
 def test_stopped_during_the_tour(start_demo, moment):
     """Goal: Ctrl-C at any moment ends the nodes, removes their data, and is no success."""
     demo = start_demo().wait_for(moment)
@@ -223,8 +227,8 @@ def test_its_reader_goes(start_demo, moment):
 
 
 def test_its_reader_stops(start_demo):
-    """Goal: a reader who no longer reads does not keep the demo from being stopped. Method: a pipe of one page, which
-    takes the first line and no second."""
+    """Goal: a reader who no longer reads does not keep the demo from being stopped. Method: a pipe of
+    one page, which takes the first line and no second."""
     demo = start_demo(pipe_bytes=4096)
     wait_until("a first line", lambda: select.select([demo.reader], [], [], 0)[0])
     time.sleep(0.2)  # for the demo to come to its second

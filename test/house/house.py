@@ -43,7 +43,8 @@ LIBRARIES = {
 }
 
 FILE_LINES_MAX = 600
-SKIPPED_FOLDERS = {".git", "build", "__pycache__", ".pytest_cache"}
+SKIPPED_FOLDERS = {"build", "__pycache__"}  # and hidden ones, but for SHOWN_FOLDERS
+SHOWN_FOLDERS = {".ci"}
 SOURCE_SUFFIXES = {".c", ".h", ".in", ".py", ".sh", ".cmake"}
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 PERSONAL_PATH = re.compile(r"(?<![\w.~-])/(?:home|root|work)/\w|\.\./shared\b")
@@ -83,12 +84,18 @@ def include_violation(room, header):
     return f'{room}/ must not include "{header}"'
 
 
-def files_of(source, skipped=()):
-    """Every file of the project, without what tools leave in the tree and without the folders in `skipped`."""
+def left_by_tools(folder):
+    hidden = folder.name.startswith(".") and folder.name not in SHOWN_FOLDERS
+    return hidden or folder.name in SKIPPED_FOLDERS or (folder / "CMakeCache.txt").exists()
+
+
+def files_of(source):
+    """Every file of the project, without what tools and builds leave in the tree, and without symbolic links."""
     for path in sorted(source.iterdir()):
-        if path.is_dir() and not path.is_symlink():
-            if path.name not in SKIPPED_FOLDERS and path.resolve() not in skipped:
-                yield from files_of(path, skipped)
+        if path.is_symlink():
+            continue
+        if path.is_dir() and not left_by_tools(path):
+            yield from files_of(path)
         elif path.is_file():
             yield path
 
@@ -180,8 +187,8 @@ def check_lengths(source):
                 yield f"{path.relative_to(source)}:{FILE_LINES_MAX + 1}: {lines} lines, at most {FILE_LINES_MAX}"
 
 
-def check_no_personal_paths(source, skipped=()):
-    for path in files_of(source, skipped):
+def check_no_personal_paths(source):
+    for path in files_of(source):
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
             match = PERSONAL_PATH.search(line)
             if match:
@@ -193,7 +200,7 @@ def check(source, build):
     yield from check_dependencies(source, build)
     yield from check_all_is_built(source, build)
     yield from check_lengths(source)
-    yield from check_no_personal_paths(source, skipped={build})
+    yield from check_no_personal_paths(source)
 
 
 def main(arguments):

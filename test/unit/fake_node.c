@@ -112,7 +112,19 @@ static uint64_t count_streams(const struct node *node) {
   return n;
 }
 
+/* No effect names a stream that has ended. */
+static void drop_effects_of(struct node *node, const struct node_stream *stream) {
+  for (struct list_link *at = list_first(&node->effects), *next; at != NULL; at = next) {
+    struct effect *effect = CONTAINER_OF(at, struct effect, link);
+    next = list_next(&node->effects, at);
+    if (effect->effect.stream != stream) continue;
+    list_remove(at);
+    effect_free(effect);
+  }
+}
+
 static void forget(struct node *node, struct node_stream *stream) {
+  drop_effects_of(node, stream);
   if (node->listener == stream) node->listener = NULL;
   if (node->binder == stream) node->binder = NULL;
   if (node->connector == stream) node->connector = NULL;

@@ -70,23 +70,13 @@ void net_expect_end(int fd) {
   assert_int_equal(recv(fd, &byte, 1, 0), 0);
 }
 
-static int new_bound_socket(int type, const struct address *bind_to) {
+int net_udp(const struct address *bind_to) {
   struct address any = {.family = ADDRESS_IP4, .ip = {127, 0, 0, 1}};
   struct sockaddr_storage sockaddr;
   socklen_t n = sockaddr_from_address(bind_to != NULL ? bind_to : &any, &sockaddr);
-  int fd = new_socket(type);
+  int fd = new_socket(SOCK_DGRAM);
   assert_return_code(bind(fd, (struct sockaddr *)&sockaddr, n), errno);
   return fd;
-}
-
-int net_listen(void) {
-  int fd = new_bound_socket(SOCK_STREAM, NULL);
-  assert_return_code(listen(fd, 8), errno);
-  return fd;
-}
-
-int net_udp(const struct address *bind_to) {
-  return new_bound_socket(SOCK_DGRAM, bind_to);
 }
 
 struct address net_address_of(int fd) {

@@ -33,7 +33,6 @@ void server_stop(struct server *);
 
 /* Blocking sockets, with NET_TIMEOUT_MS on everything. */
 int net_connect(const struct address *);
-int net_listen(void);                   /* on any port of 127.0.0.1 */
 void net_say(int fd, const char *line); /* adds the newline */
 /* Reads a line and returns it without its newline, until the next call. "" at the end of the stream. */
 const char *net_hear(int fd);

@@ -132,7 +132,7 @@ static void ask_disk(struct server *server, const struct coracle_raft_effects *e
     write->entries[i] = coracle_raft_entry_ref(effects->persist.entries[i]);
 }
 
-static bool same_status(const struct coracle_raft_status *a, const struct coracle_raft_status *b) {
+bool cluster_same_status(const struct coracle_raft_status *a, const struct coracle_raft_status *b) {
   for (size_t i = 0; i < a->peers_n && i < b->peers_n; i++) {
     const struct coracle_raft_peer_status *p = &a->peers[i], *q = &b->peers[i];
     if (p->id != q->id || p->voter != q->voter || p->link != q->link || p->match != q->match ||
@@ -160,7 +160,7 @@ int cluster_step(struct cluster *c, uint64_t id, struct coracle_raft_event *even
   int error = coracle_raft_step(server->raft, event, &effects);
   coracle_raft_status(server->raft, c->now_ms, &server->status);
   if (error != 0) {
-    CLUSTER_CHECK(c, same_status(&before, &server->status), "a step that failed changed server %d", (int)id);
+    CLUSTER_CHECK(c, cluster_same_status(&before, &server->status), "a step that failed changed server %d", (int)id);
     return error;
   }
   const bool due = event->type == CORACLE_RAFT_TIMEOUT && server->wakeup_ms <= c->now_ms;

@@ -95,6 +95,7 @@ struct cluster {
   size_t streams_n;
   uint64_t streams_opened;
   bool blocked[SERVERS_MAX + 1][SERVERS_MAX + 1]; /* [from][to] */
+  bool no_datagrams;                              /* all are lost; the streams go on */
   bool links_by_hand;                             /* leaders open no streams by themselves */
 };
 
@@ -122,6 +123,7 @@ struct cluster *cluster_with(size_t servers, const struct cluster_options *);
 struct server *cluster_server(const struct cluster *, uint64_t id);
 /* Gives a server the event, at the cluster's time. A step that fails must have changed nothing (checked). */
 int cluster_step(struct cluster *, uint64_t id, struct coracle_raft_event *);
+bool cluster_same_status(const struct coracle_raft_status *, const struct coracle_raft_status *);
 int cluster_timeout(struct cluster *, uint64_t id); /* the time of its wake-up may or may not have come */
 int cluster_campaign(struct cluster *, uint64_t id);
 int cluster_receive(struct cluster *, uint64_t id, const struct coracle_raft_message *);
@@ -150,6 +152,8 @@ void cluster_block(struct cluster *, uint64_t from, uint64_t to, bool block);
 void cluster_isolate(struct cluster *, uint64_t id); /* from all, both ways */
 void cluster_heal(struct cluster *);
 void cluster_open(struct cluster *, uint64_t leader, uint64_t follower);
+/* Some leader opens a stream that it can open; false when there is none. */
+bool cluster_open_any(struct cluster *);
 /* Ends the stream. What is underway on it is lost; the sides are told one by one, or when the cluster settles. */
 void cluster_cut(struct cluster *, uint64_t leader, uint64_t follower);
 void cluster_tell(struct cluster *, uint64_t leader, uint64_t follower, enum side);
@@ -163,6 +167,7 @@ void cluster_drop(struct cluster *, uint64_t from, uint64_t to, enum coracle_raf
 void cluster_deliver_datagram(struct cluster *, size_t i, bool keep);
 void cluster_drop_datagram(struct cluster *, size_t i);
 void cluster_deliver_stream(struct cluster *, struct stream *, enum side to);
+void cluster_tell_end(struct cluster *, struct stream *, enum side);
 /* Streams that both sides have heard the end of go away. Moves the streams. */
 void cluster_sweep_streams(struct cluster *);
 

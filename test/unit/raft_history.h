@@ -24,6 +24,6 @@ void history_free(struct history *);
 void history_stepped(struct history *, const struct cluster *, const struct server *,
                      const struct coracle_raft_status *before, const struct coracle_raft_effects *);
 /* The letter leaves the server now. */
-void history_leaves(struct history *, const struct cluster *, const struct server *, const struct letter *);
+void history_leaves(const struct cluster *, const struct server *, const struct letter *);
 
 #endif

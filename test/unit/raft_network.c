@@ -126,7 +126,7 @@ void cluster_cut(struct cluster *c, uint64_t leader, uint64_t follower) {
   letters_clear(&stream->to[AT_FOLLOWER]);
 }
 
-static void tell_end(struct cluster *c, struct stream *stream, enum side side) {
+void cluster_tell_end(struct cluster *c, struct stream *stream, enum side side) {
   const uint64_t id = side == AT_LEADER ? stream->leader : stream->follower;
   struct coracle_raft_event event = {.type = CORACLE_RAFT_LINK_DOWN,
                                      .peer = side == AT_LEADER ? stream->follower : stream->leader};
@@ -138,7 +138,7 @@ static void tell_end(struct cluster *c, struct stream *stream, enum side side) {
 void cluster_tell(struct cluster *c, uint64_t leader, uint64_t follower, enum side side) {
   struct stream *stream = find_stream(c, leader, follower);
   CLUSTER_CHECK(c, stream != NULL && stream->cut && stream->told[side], "no end of a stream to tell");
-  tell_end(c, stream, side);
+  cluster_tell_end(c, stream, side);
 }
 
 void network_server_gone(struct cluster *c, uint64_t id, bool crashed) {
@@ -165,8 +165,8 @@ static bool may_open(const struct cluster *c, const struct server *leader, uint6
          !c->blocked[id][leader->id] && find_stream(c, leader->id, id) == NULL;
 }
 
-static bool open_one(struct cluster *c) {
-  for (size_t i = 0; i < c->servers_n && !c->links_by_hand; i++) {
+bool cluster_open_any(struct cluster *c) {
+  for (size_t i = 0; i < c->servers_n; i++) {
     const struct server *server = c->servers[i];
     if (server->raft == NULL || server->status.role != CORACLE_RAFT_LEADER) continue;
     for (size_t k = 0; k < server->status.peers_n; k++) {
@@ -181,9 +181,12 @@ static bool open_one(struct cluster *c) {
 /* ---- Sending ---- */
 
 static void send_letter(struct cluster *c, struct server *from, struct letter *letter) {
-  history_leaves(c->history, c, from, letter);
+  history_leaves(c, from, letter);
   if (letter->stream == 0) {
-    letters_push(&c->datagrams, letter);
+    if (c->no_datagrams)
+      letter_free(letter);
+    else
+      letters_push(&c->datagrams, letter);
     return;
   }
   struct stream *stream = find_serial(c, letter->stream);
@@ -304,7 +307,7 @@ static bool move_stream(struct cluster *c, struct stream *stream) {
       return true;
     }
     if (stream->cut) {
-      tell_end(c, stream, side);
+      cluster_tell_end(c, stream, side);
       return true;
     }
   }
@@ -313,7 +316,7 @@ static bool move_stream(struct cluster *c, struct stream *stream) {
 
 bool network_move(struct cluster *c) {
   cluster_sweep_streams(c);
-  if (open_one(c)) return true;
+  if (!c->links_by_hand && cluster_open_any(c)) return true;
   if (c->datagrams.n > 0) {
     cluster_deliver_datagram(c, 0, false);
     return true;

@@ -110,7 +110,10 @@ static void nothing_is_inherited(void **state) {
   start(&process, "exec cat /proc/self/status");
   output_of(&process, text);
   assert_non_null(strstr(text, "SigBlk:\t0000000000000000\n"));
-  assert_non_null(strstr(text, "SigIgn:\t0000000000000000\n"));
+  /* Signals 32 and 33 are glibc's own: a program cannot reset them, and GNU make leaves them ignored. */
+  const char *ignored = strstr(text, "SigIgn:\t");
+  assert_non_null(ignored);
+  assert_int_equal(strtoull(ignored + strlen("SigIgn:\t"), NULL, 16) & ~(UINT64_C(3) << 31), 0);
   assert_end(&process, "exited with status 0");
   start(&process, "for fd in 3 4 5 6 7 8 9; do [ -e /proc/$$/fd/$fd ] && echo $fd; done; exit 0");
   assert_string_equal(output_of(&process, text), "");

@@ -262,31 +262,6 @@ static void test_outbound(void **state) {
   close(fd);
 }
 
-/* Two streams end in one turn of the loop, and the node writes to one when it hears of the other: nothing may
- * be given out for a stream that is gone. */
-static void test_two_ends_at_once(void **state) {
-  (void)state;
-  char line[ADDRESS_TEXT_MAX + 16], text[ADDRESS_TEXT_MAX];
-  int other = net_connect(&server.http);
-  for (int i = 0; i < 20; i++) {
-    int fd = net_connect(&server.http), listener = net_listen();
-    struct address here = net_address_of(listener);
-    snprintf(line, sizeof line, "connect %s", address_format(&here, text));
-    net_say(fd, line);
-    int peer = accept(listener, NULL, NULL);
-    assert_true(peer >= 0);
-    net_expect(fd, "connected");
-    assert_return_code(kill(server.pid, SIGSTOP), errno);
-    net_sleep_ms(20);
-    close(i % 2 == 0 ? fd : peer);
-    close(i % 2 == 0 ? peer : fd);
-    assert_return_code(kill(server.pid, SIGCONT), errno);
-    expect_streams(other, "1");
-    close(listener);
-  }
-  close(other);
-}
-
 /* node_accept() says no: the connection is closed, and the next is taken when there is room again. */
 static void test_more_than_the_node_takes(void **state) {
   (void)state;
@@ -323,7 +298,6 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_pause_and_resume, start_server, stop_server),
       cmocka_unit_test_setup_teardown(test_wake_is_on_time, start_server, stop_server),
       cmocka_unit_test_setup_teardown(test_outbound, start_server, stop_server),
-      cmocka_unit_test_setup_teardown(test_two_ends_at_once, start_server, stop_server),
       cmocka_unit_test_setup_teardown(test_more_than_the_node_takes, start_server, stop_server),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,185 @@
+/* Several whole nodes in one process, and the host they run on: processes, one clock, a network, all driven by one
+ * seed. The same seed gives the same run, to the byte.
+ *
+ *     struct world *w = world_new(&(struct world_options){.seed = 1, .nodes = 3});
+ *     world_start_all(w);
+ *     WORLD_UNTIL(w, world_is_formed(w), 2000);
+ *     world_kill(w, world_leader(w));
+ *     WORLD_UNTIL(w, world_leader(w) >= 0, 100);
+ *     world_free(w);
+ *
+ * Things happen one at a time (world_step), in the order of their times. Between two of them a test may start, kill,
+ * stop and go on with processes, change the weather on the network, and play the other end of sockets. After every turn
+ * of a node node_world_check.c holds all of them against what must always be true; a failure names the seed and prints
+ * the end of the trace. WORLD_TRACE=1 in the environment prints all of it as it happens.
+ *
+ * What the host is like:
+ *   - Datagrams take some ten microseconds, or are lost, doubled or late as the weather is. One process at a time has
+ *     the election address; a killed one's comes free up to four milliseconds after its connections have ended.
+ *   - Streams keep the order of their bytes, which arrive in pieces of any size. A writer hears that it is drained
+ *     while no more than the kernel's buffers hold is unread. A killed process's streams end after any part of what it
+ *     had sent; so do both ends of one that is cut.
+ *   - A listening socket takes connections from the start of its process on; they wait until they are accepted.
+ *   - A process does as the shell in src/net/ does: any of what is ready is told in one turn, then the effects of the
+ *     turn are carried out, then what they caused is told. A stopped one (SIGSTOP) does nothing, while its sockets fill.
+ *   - A started process has a new id, a new token and a new UDP port, and its old HTTP port unless it is given another. */
+#ifndef CORACLE_TEST_NODE_WORLD_H
+#define CORACLE_TEST_NODE_WORLD_H
+
+#include "http/response.h"
+#include "node/node.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { WORLD_NODES_MAX = 8, HEARTBEAT_MS = 50, ELECTION_TIMEOUT_MS = 500, DOCUMENT_BYTES_MAX = 64 * 1024 };
+
+struct world_options {
+  uint64_t seed;
+  int nodes;
+  enum api_follower_writes follower_writes;
+  size_t connections_max; /* 0: 64 */
+};
+
+struct world;
+struct world *world_new(const struct world_options *);
+void world_free(struct world *);
+
+/* ---- Time ---- */
+
+uint64_t world_now_ms(const struct world *); /* since it was made */
+/* The next thing happens; false when nothing will, or not before the limit. */
+bool world_step(struct world *, uint64_t limit_ms);
+void world_run(struct world *, uint64_t ms);
+/* Fails the test, with the seed and the trace. */
+__attribute__((format(printf, 2, 3), noreturn)) void world_fail(struct world *, const char *format, ...);
+#define WORLD_CHECK(world, condition)                                                                                \
+  do {                                                                                                               \
+    if (!(condition)) world_fail(world, "%s:%d: %s", __FILE__, __LINE__, #condition);                                \
+  } while (0)
+/* Lets things happen until the condition holds, for at most so long. */
+#define WORLD_UNTIL(world, condition, limit_ms)                                                                      \
+  do {                                                                                                               \
+    const uint64_t world_until_end_ms = world_now_ms(world) + (limit_ms);                                            \
+    while (!(condition))                                                                                             \
+      if (!world_step(world, world_until_end_ms))                                                                    \
+        world_fail(world, "%s:%d: not within %d ms: %s", __FILE__, __LINE__, (int)(limit_ms), #condition);           \
+  } while (0)
+/* A random number below `limit`, for the test's own dice. */
+uint64_t world_dice(struct world *, uint64_t limit);
+/* The same for the same seed and the same actions. */
+uint64_t world_trace_hash(const struct world *);
+
+/* ---- Processes, from 0 ---- */
+
+void world_start(struct world *, int node);
+void world_start_all(struct world *); /* at the same instant */
+void world_kill(struct world *, int node);
+void world_terminate(struct world *, int node); /* SIGTERM */
+void world_pause(struct world *, int node);     /* SIGSTOP */
+void world_resume(struct world *, int node);
+bool world_is_running(const struct world *, int node); /* stopped or not */
+bool world_is_paused(const struct world *, int node);
+/* The next start of it is on this HTTP port. It must not be running. */
+void world_set_port(struct world *, int node, uint16_t port);
+struct node *world_node(struct world *, int node);
+const uint8_t *world_token(struct world *, int node); /* WRITE_TOKEN_BYTES */
+uint64_t world_id(struct world *, int node);
+struct address world_http(struct world *, int node);
+struct address world_udp(struct world *, int node);
+struct address world_election(void);
+int world_holder(const struct world *); /* who has the election address; -1: nobody */
+bool world_http_is_open(const struct world *, int node);
+/* It has logged such a line since it was started. */
+bool world_has_logged(const struct world *, int node, const char *text);
+
+/* ---- What the nodes know ---- */
+
+/* The running one that leads the newest term of an established cluster, or of any if there is none; -1: nobody. */
+int world_leader(struct world *);
+/* Every running node is a voter of one cluster, follows its one leader and has applied all that is in its log. */
+bool world_is_formed(struct world *);
+/* Killing that one leaves every established cluster with a majority of voters that can still meet: the rest can elect
+ * without it. With memory storage a dead voter never comes back under its id. */
+bool world_can_spare(struct world *, int node);
+
+/* ---- The network ---- */
+
+struct world_weather {
+  unsigned loss_percent, double_percent, late_percent; /* of datagrams; late: up to 100 ms */
+};
+void world_set_weather(struct world *, struct world_weather);
+/* Cuts every stream between two nodes; what is underway is lost. */
+void world_cut(struct world *, int a, int b);
+/* A datagram from anywhere. */
+void world_send(struct world *, struct address from, struct address to, const void *data, size_t n);
+
+/* A UDP socket of the test's. */
+struct tap {
+  struct address address;
+  struct bytes last; /* the newest datagram */
+  size_t received_n;
+};
+struct tap *world_tap(struct world *, struct address); /* lives as long as the world */
+
+/* The test's end of a stream. Lives as long as the world. */
+struct wire {
+  struct world_connection *connection; /* the world's */
+  int side;
+  bool connected; /* the other end has the connection in its backlog, or took it */
+  bool ended;     /* the other end has closed it */
+  bool reading;   /* true unless wire_read(false) */
+  struct bytes received;
+};
+struct wire *world_connect(struct world *, int node);
+void wire_send(struct world *, struct wire *, const void *data, size_t n);
+void wire_send_text(struct world *, struct wire *, const char *text);
+void wire_read(struct world *, struct wire *, bool on);
+void wire_close(struct world *, struct wire *);
+/* The test listens there; NULL while nobody has connected. */
+void world_listen(struct world *, struct address);
+struct wire *world_accept(struct world *, struct address);
+
+/* ---- An HTTP client ---- */
+
+/* What an answer was. */
+struct answer_seen {
+  int status;
+  struct bytes head, body; /* owned by the client */
+};
+
+struct client {
+  struct world *world;
+  struct wire *wire;
+  int node;
+  struct http_response_parser *parser;
+  size_t parsed;        /* bytes of wire->received */
+  size_t requests_n;    /* sent */
+  struct queue answers; /* of struct answer_seen, in order */
+  bool broken;          /* what came is no HTTP: never expected */
+};
+
+void client_open(struct client *, struct world *, int node);
+void client_close(struct client *);
+/* Sends METHOD TARGET with a JSON body (NULL: none) and does not wait. */
+void client_ask(struct client *, const char *method, const char *target, const char *body);
+/* The answers that have come so far; fails the test if there are more than requests. */
+size_t client_answers(struct client *);
+/* The i-th; it must have come. The body ends in a NUL that does not count. */
+const struct answer_seen *client_answer(struct client *, size_t i);
+/* Of its head; NULL: it has none such. Lives until the next call. */
+const char *answer_header(const struct answer_seen *, const char *name);
+/* One request on a connection of its own, and its answer, which must come within the time. Closed by the caller. */
+struct answer_seen world_ask(struct world *, int node, const char *method, const char *target, const char *body,
+                             uint64_t limit_ms);
+void answer_close(struct answer_seen *);
+/* The same; only the status, and the body must have `has` in it (NULL: anything). */
+int world_status(struct world *, int node, const char *method, const char *target, const char *body);
+void assert_answer(struct world *, int node, const char *method, const char *target, const char *body, int status,
+                   const char *has);
+
+#endif

@@ -1,0 +1,553 @@
+/* Goal: who tries for the election address and when, who founds, who campaigns and who lets go of it, as the
+ * design's chapters Election and Founding have it: one cluster comes of any mix of fresh nodes, and holding
+ * the address is only the permission to ask first. */
+#include "join_scene.h"
+
+#include <stdio.h>
+
+/* ---- Fresh nodes ---- */
+
+static void a_fresh_winner_listens_then_founds(void **state) {
+  (void)state;
+  struct scene s;
+  scene_open(&s);
+  scene_run(&s, 4 * HEARTBEAT_MS - 1);
+  assert_script(&s, "0 bind: won\n");
+  scene_run(&s, 1);
+  assert_script(&s, "1 found\n"
+                    "1 open http\n");
+  assert_int_equal(s.configuration.members_n, 1);
+  assert_int_equal(s.configuration.members[0].id, 1);
+  assert_true(s.configuration.members[0].voter);
+  /* A leader that holds the address has nobody to tell. */
+  scene_run(&s, 1000);
+  assert_script(&s, "");
+  scene_close(&s);
+}
+
+static void the_address_taken_means_accept_at_once(void **state) {
+  (void)state;
+  struct scene s;
+  scene_open(&s);
+  s.address = ADDRESS_TAKEN;
+  scene_run(&s, 120);
+  assert_script(&s, "0 bind: taken\n"
+                    "0 ACCEPT to election\n"
+                    "50 bind: taken\n"
+                    "50 ACCEPT to election\n"
+                    "100 bind: taken\n"
+                    "100 ACCEPT to election\n");
+  scene_close(&s);
+}
+
+/* The holder may end before it founds. */
+static void the_next_in_line_wins_and_founds(void **state) {
+  (void)state;
+  struct scene s;
+  scene_open(&s);
+  s.address = ADDRESS_TAKEN;
+  scene_run(&s, 99);
+  s.address = ADDRESS_FREE;
+  scene_mark(&s);
+  scene_run(&s, 1 + 4 * HEARTBEAT_MS);
+  assert_script(&s, "1 bind: won\n"
+                    "201 found\n"
+                    "201 open http\n");
+  scene_close(&s);
+}
+
+static void a_fresh_winner_that_hears_a_leader_joins_it(void **state) {
+  (void)state;
+  struct scene s;
+  scene_open(&s);
+  scene_run(&s, 120);
+  scene_mark(&s);
+  scene_hear(&s, JOIN_CREDENTIALS,
+             (struct voice){.node = 'b', .cluster = 'x', .term = 3, .leader = true, .announces = true});
+  assert_logged(&s, "joining cluster 7878");
+  assert_script(&s, "0 ACCEPT to b\n"
+                    "0 release\n");
+  scene_hear(&s, JOIN_CREDENTIALS, (struct voice){.node = 'b', .cluster = 'x', .term = 3, .leader = true});
+  assert_script(&s, "0 adopt x\n"
+                    "0 CREDENTIALS to b\n");
+  /* Its new core knows no configuration, so it is no voter and leaves the address alone. */
+  scene_run(&s, 49);
+  assert_script(&s, "");
+  scene_close(&s);
+}
+
+/* A cluster that nobody leads just now will come back to life. */
+static void a_fresh_winner_founds_nothing_beside_an_established_cluster(void **state) {
+  (void)state;
+  static const struct voice voter = {.node = 'b', .cluster = 'x', .established = true};
+  struct scene s;
+  scene_open(&s);
+  scene_run(&s, 120);
+  scene_mark(&s);
+  scene_hear(&s, JOIN_ACCEPT, voter);
+  assert_logged(&s, "not founding: cluster 7878");
+  assert_script(&s, "0 NOT_YET to b\n"
+                    "0 release\n");
+  /* The voter has the address now, and has no leader to name. */
+  s.address = ADDRESS_TAKEN;
+  for (int i = 0; i < 40; i++) {
+    scene_run(&s, HEARTBEAT_MS);
+    scene_hear(&s, JOIN_NOT_YET, voter);
+  }
+  assert_not_logged(&s, "found");
+  assert_int_equal(join_id(s.join), 1);
+  /* It falls silent and the address comes free: there is nothing left to wait for. */
+  s.address = ADDRESS_FREE;
+  scene_mark(&s);
+  scene_run(&s, 600);
+  assert_non_null(strstr((const char *)s.script.data, "bind: won\n"));
+  assert_non_null(strstr((const char *)s.script.data, "found\n"));
+  scene_close(&s);
+}
+
+/* Whoever has no cluster, or one that will itself yield, keeps nobody from founding. */
+static void the_unestablished_keep_nobody_from_founding(void **state) {
+  (void)state;
+  struct scene s;
+  scene_open(&s);
+  scene_run(&s, 100);
+  scene_mark(&s);
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'b'});
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'c', .cluster = 'x'});
+  assert_script(&s, "0 NOT_YET to b\n"
+                    "0 NOT_YET to c\n");
+  scene_run(&s, 100);
+  assert_script(&s, "100 found\n"
+                    "100 open http\n");
+  scene_close(&s);
+}
+
+static void clusters_and_new_ids_come_from_the_seed(void **state) {
+  (void)state;
+  struct scene s;
+  uint8_t cluster[JOIN_CLUSTER_BYTES];
+  scene_open(&s);
+  scene_run(&s, 200);
+  memcpy(cluster, join_cluster(s.join), sizeof cluster);
+  scene_close(&s);
+  scene_open(&s);
+  scene_run(&s, 200);
+  assert_memory_equal(cluster, join_cluster(s.join), sizeof cluster);
+  scene_hear(&s, JOIN_CREDENTIALS,
+             (struct voice){.node = 'b', .cluster = 'x', .leader = true, .established = true});
+  assert_int_not_equal(join_id(s.join), 1);
+  scene_run(&s, 1000);
+  assert_memory_not_equal(cluster, join_cluster(s.join), sizeof cluster);
+  scene_close(&s);
+}
+
+/* ---- Voters ---- */
+
+static void open_voter(struct scene *s) {
+  scene_open(s);
+  scene_adopt(s, 'x', 'b', 3);
+  scene_configure(s, "abc", "");
+  scene_follow(s, 'b', 3);
+  scene_run(s, 0);
+  scene_hear(s, JOIN_SAVED, (struct voice){.node = 'b', .cluster = 'x', .term = 3});
+  scene_mark(s);
+}
+
+static void who_follows_leaves_the_address_alone(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_run(&s, 2000);
+  assert_script(&s, "");
+  scene_close(&s);
+}
+
+static void a_learner_never_binds(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_configure(&s, "bc", "a");
+  scene_lose_leader(&s);
+  scene_mark(&s);
+  join_stream_ended(s.join, &s.situation, s.now_ms);
+  scene_run(&s, 110);
+  assert_script(&s, "50 ACCEPT to election\n"
+                    "100 ACCEPT to election\n");
+  scene_close(&s);
+}
+
+/* A dying process may free its port a little after its connections. */
+static void the_end_of_the_stream_makes_eager(void **state) {
+  (void)state;
+  struct scene s;
+  unsigned attempts = 0;
+  open_voter(&s);
+  s.address = ADDRESS_TAKEN;
+  scene_lose_leader(&s);
+  join_stream_ended(s.join, &s.situation, s.now_ms);
+  scene_run(&s, 49);
+  for (const char *at = (const char *)s.script.data; (at = strstr(at, "bind: taken")) != NULL; at++)
+    attempts++;
+  assert_int_equal(attempts, 50);
+  scene_mark(&s);
+  scene_run(&s, 201);
+  attempts = 0;
+  bytes_append(&s.script, "", 1);
+  for (const char *at = (const char *)s.script.data; (at = strstr(at, "bind: taken")) != NULL; at++)
+    attempts++;
+  assert_in_range(attempts, 4, 5);
+  scene_close(&s);
+}
+
+static void the_address_won_means_campaign(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_lose_leader(&s);
+  join_stream_ended(s.join, &s.situation, s.now_ms);
+  scene_tick(&s);
+  assert_logged(&s, "asking for votes");
+  assert_script(&s, "0 bind: won\n"
+                    "0 campaign\n");
+  /* It keeps the address as long as it asks, and says so to whom it may concern. */
+  scene_run(&s, 300);
+  assert_script(&s, "");
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'd'});
+  assert_script(&s, "0 NOT_YET to d\n");
+  assert_non_null(strstr(s.sent.text, "need 2 of 3 voters"));
+  scene_close(&s);
+}
+
+/* Another may do better where a candidate could not win: it lets go at once, for a while drawn anew. */
+static void a_candidate_that_cannot_win_rests(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_lose_leader(&s);
+  join_stream_ended(s.join, &s.situation, s.now_ms);
+  scene_tick(&s);
+  scene_mark(&s);
+  scene_lose_leader(&s); /* refused by a majority */
+  scene_tick(&s);
+  assert_script(&s, "0 release\n");
+  for (int i = 0; i < 3; i++) {
+    scene_mark(&s);
+    scene_run(&s, ELECTION_TIMEOUT_MS - 1);
+    assert_null(memmem(s.script.data, s.script.n, "bind", 4));
+    scene_run(&s, ELECTION_TIMEOUT_MS + HEARTBEAT_MS);
+    assert_non_null(memmem(s.script.data, s.script.n, "bind: won", 9));
+    assert_true(s.holding);
+    scene_lose_leader(&s);
+    scene_tick(&s);
+    assert_false(s.holding);
+  }
+  scene_close(&s);
+}
+
+/* The end of another stream is news: there is no reason left to rest. */
+static void a_new_end_of_stream_wakes_the_resting(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_lose_leader(&s);
+  join_stream_ended(s.join, &s.situation, s.now_ms);
+  scene_tick(&s);
+  scene_lose_leader(&s);
+  scene_run(&s, 100);
+  scene_follow(&s, 'c', 4);
+  scene_run(&s, 100);
+  scene_lose_leader(&s);
+  scene_mark(&s);
+  join_stream_ended(s.join, &s.situation, s.now_ms);
+  scene_tick(&s);
+  assert_non_null(memmem(s.script.data, s.script.n, "0 bind: won\n0 campaign\n", 23));
+  scene_close(&s);
+}
+
+/* It was asking already, without the address: there is nothing to begin. */
+static void the_address_won_while_asking(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_ask(&s, 3);
+  scene_run(&s, 60);
+  assert_non_null(memmem(s.script.data, s.script.n, "bind: won", 9));
+  assert_null(memmem(s.script.data, s.script.n, "campaign", 8));
+  assert_true(s.holding);
+  scene_close(&s);
+}
+
+static void who_comes_to_follow_lets_go(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_ask(&s, 3);
+  scene_run(&s, 60);
+  scene_mark(&s);
+  scene_follow(&s, 'c', 4);
+  scene_tick(&s);
+  assert_script(&s, "0 release\n"
+                    "0 ACCEPT to c\n");
+  scene_close(&s);
+}
+
+/* ---- Leaders ---- */
+
+static void a_leader_without_the_address_announces_itself(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  s.address = ADDRESS_TAKEN;
+  scene_lead(&s, 4);
+  scene_run(&s, 110);
+  assert_script(&s, "0 bind: taken\n"
+                    "0 CREDENTIALS without token to election\n"
+                    "50 bind: taken\n"
+                    "50 CREDENTIALS without token to election\n"
+                    "100 bind: taken\n"
+                    "100 CREDENTIALS without token to election\n");
+  s.address = ADDRESS_FREE;
+  scene_run(&s, 1000);
+  assert_script(&s, "40 bind: won\n");
+  scene_close(&s);
+}
+
+static void a_leader_that_steps_down_lets_go(void **state) {
+  (void)state;
+  struct scene s;
+  scene_open(&s);
+  scene_run(&s, 200);
+  scene_configure(&s, "abc", "");
+  scene_lead(&s, 1);
+  scene_lose_leader(&s);
+  scene_mark(&s);
+  scene_tick(&s);
+  assert_script(&s, "0 release\n"
+                    "0 ACCEPT to election\n");
+  scene_close(&s);
+}
+
+/* ---- Two clusters at one address ---- */
+
+/* A founder of one; it holds the address unless it lost it to another process. */
+static void open_founder(struct scene *s, bool established, bool holding) {
+  scene_open(s);
+  scene_run(s, 200);
+  s->situation.established = established;
+  if (!holding) {
+    join_free(s->join);
+    bytes_close(&s->script);
+    bytes_close(&s->log);
+    scene_open(s);
+    scene_adopt(s, 'w', 'b', 1);
+    scene_configure(s, "a", "");
+    s->situation.established = established;
+    s->address = ADDRESS_TAKEN;
+    scene_lead(s, 2);
+    scene_run(s, 10);
+  }
+  scene_mark(s);
+}
+
+static void yields(bool established, bool holding, bool other_established, bool expected) {
+  struct scene s;
+  open_founder(&s, established, holding);
+  scene_hear(&s, JOIN_CREDENTIALS,
+             (struct voice){.node = 'c',
+                            .cluster = 'x',
+                            .term = 9,
+                            .established = other_established,
+                            .leader = true,
+                            .announces = true});
+  if ((join_id(s.join) != 1) != expected)
+    fail_msg("established %d, holding %d, the other established %d: %.*s", established, holding,
+             other_established, (int)s.script.n, (const char *)s.script.data);
+  assert_int_equal(s.situation.member, !expected);
+  if (expected) assert_logged(&s, "starting afresh");
+  scene_close(&s);
+}
+
+static void who_yields_when_two_clusters_meet(void **state) {
+  (void)state;
+  yields(false, true, true, true);
+  yields(false, false, true, true);
+  yields(false, false, false, true);
+  yields(false, true, false, false);
+  yields(true, true, false, false);
+  yields(true, false, false, false);
+  yields(true, true, true, false);
+  yields(true, false, true, false);
+}
+
+/* The holder of the address hears the other; the other hears of it by the answer. Neither goes on for long.
+ */
+static void the_holder_tells_a_foreign_leader_who_it_is(void **state) {
+  (void)state;
+  for (int established = 0; established <= 1; established++) {
+    struct scene s;
+    open_founder(&s, established == 1, true);
+    scene_hear(&s, JOIN_CREDENTIALS,
+               (struct voice){.node = 'c',
+                              .cluster = 'x',
+                              .term = 9,
+                              .established = established == 1,
+                              .leader = true,
+                              .announces = true});
+    assert_script(&s, "0 CREDENTIALS without token to c\n");
+    scene_close(&s);
+    /* Who has not got the address answers nothing to that, or they would never end. */
+    open_founder(&s, true, false);
+    scene_run(&s, 1);
+    scene_mark(&s);
+    scene_hear(&s, JOIN_CREDENTIALS,
+               (struct voice){.node = 'c', .cluster = 'x', .term = 9, .leader = true, .announces = true});
+    assert_script(&s, "");
+    scene_close(&s);
+  }
+}
+
+/* To yield is to be another node: new id, no cluster, and the address is let go of. */
+static void to_yield_is_to_start_afresh(void **state) {
+  (void)state;
+  struct scene s;
+  open_founder(&s, false, true);
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'c', .cluster = 'x', .established = true});
+  assert_script(&s, "0 release\n"
+                    "0 yield\n"
+                    "0 bind: won\n");
+  assert_true(join_id(s.join) > 1);
+  assert_true(join_cluster(s.join)[0] == 0);
+  scene_close(&s);
+}
+
+static void two_established_clusters_say_so_and_stay(void **state) {
+  (void)state;
+  static const struct voice rival = {
+      .node = 'c', .cluster = 'x', .term = 9, .established = true, .leader = true, .announces = true};
+  struct scene s;
+  char own[2 * JOIN_CLUSTER_BYTES + 1];
+  open_founder(&s, true, true);
+  for (size_t i = 0; i < JOIN_CLUSTER_BYTES; i++) sprintf(own + 2 * i, "%02x", join_cluster(s.join)[i]);
+  assert_null(join_writes_stopped(s.join, &s.situation));
+  scene_hear(&s, JOIN_CREDENTIALS, rival);
+  assert_logged(&s, "two established clusters");
+  assert_logged(&s, own);
+  assert_logged(&s, "78787878787878787878787878787878");
+  assert_non_null(join_writes_stopped(s.join, &s.situation)); /* a sole voter's */
+  scene_configure(&s, "abc", "");
+  assert_null(join_writes_stopped(s.join, &s.situation));
+  scene_configure(&s, "a", "");
+  s.situation.established = true;
+
+  /* It is said again, but not with every heartbeat. */
+  scene_mark(&s);
+  for (int i = 0; i < 150; i++) {
+    scene_run(&s, HEARTBEAT_MS);
+    scene_hear(&s, JOIN_CREDENTIALS, rival);
+  }
+  assert_not_logged(&s, "two established clusters");
+  for (int i = 0; i < 100; i++) {
+    scene_run(&s, HEARTBEAT_MS);
+    scene_hear(&s, JOIN_CREDENTIALS, rival);
+  }
+  assert_logged(&s, "two established clusters");
+  /* People have stopped the other one: this one serves again. */
+  scene_run(&s, 20000);
+  assert_null(join_writes_stopped(s.join, &s.situation));
+  scene_close(&s);
+}
+
+/* ---- Orphans ---- */
+
+static void open_orphan(struct scene *s, bool established) {
+  scene_open(s);
+  scene_adopt(s, 'x', 'b', 1);
+  scene_configure(s, "b", "ac");
+  s->situation.established = established;
+  scene_follow(s, 'b', 1);
+  scene_run(s, 0);
+  s->address = ADDRESS_TAKEN;
+  scene_lose_leader(s);
+  join_stream_ended(s->join, &s->situation, s->now_ms);
+  scene_mark(s);
+}
+
+static void an_orphan_starts_afresh(void **state) {
+  (void)state;
+  struct scene s;
+  open_orphan(&s, false);
+  scene_run(&s, ELECTION_TIMEOUT_MS - 1);
+  assert_int_equal(join_id(s.join), 1);
+  scene_run(&s, HEARTBEAT_MS + 1);
+  assert_logged(&s, "its leader vanished");
+  assert_int_not_equal(join_id(s.join), 1);
+  scene_close(&s);
+}
+
+static void an_orphan_of_an_established_cluster_waits(void **state) {
+  (void)state;
+  struct scene s;
+  open_orphan(&s, true);
+  scene_run(&s, 20 * ELECTION_TIMEOUT_MS);
+  assert_int_equal(join_id(s.join), 1);
+  scene_close(&s);
+}
+
+/* Somebody of its cluster is alive, and may come to lead it. */
+static void an_orphan_waits_while_its_cluster_is_heard(void **state) {
+  (void)state;
+  struct scene s;
+  open_orphan(&s, false);
+  for (int i = 0; i < 20; i++) {
+    scene_run(&s, ELECTION_TIMEOUT_MS - HEARTBEAT_MS);
+    scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'c', .cluster = 'x'});
+    assert_int_equal(join_id(s.join), 1);
+  }
+  scene_run(&s, ELECTION_TIMEOUT_MS + HEARTBEAT_MS);
+  assert_int_not_equal(join_id(s.join), 1);
+  scene_close(&s);
+}
+
+/* A foreign cluster's chatter is no sign of life. */
+static void an_orphan_does_not_wait_for_strangers(void **state) {
+  (void)state;
+  struct scene s;
+  open_orphan(&s, false);
+  for (int i = 0; i < 11; i++) {
+    scene_run(&s, HEARTBEAT_MS);
+    scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'c', .cluster = 'y'});
+  }
+  assert_int_not_equal(join_id(s.join), 1);
+  scene_close(&s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_fresh_winner_listens_then_founds),
+      cmocka_unit_test(the_address_taken_means_accept_at_once),
+      cmocka_unit_test(the_next_in_line_wins_and_founds),
+      cmocka_unit_test(a_fresh_winner_that_hears_a_leader_joins_it),
+      cmocka_unit_test(a_fresh_winner_founds_nothing_beside_an_established_cluster),
+      cmocka_unit_test(the_unestablished_keep_nobody_from_founding),
+      cmocka_unit_test(clusters_and_new_ids_come_from_the_seed),
+      cmocka_unit_test(who_follows_leaves_the_address_alone),
+      cmocka_unit_test(a_learner_never_binds),
+      cmocka_unit_test(the_end_of_the_stream_makes_eager),
+      cmocka_unit_test(the_address_won_means_campaign),
+      cmocka_unit_test(a_candidate_that_cannot_win_rests),
+      cmocka_unit_test(a_new_end_of_stream_wakes_the_resting),
+      cmocka_unit_test(the_address_won_while_asking),
+      cmocka_unit_test(who_comes_to_follow_lets_go),
+      cmocka_unit_test(a_leader_without_the_address_announces_itself),
+      cmocka_unit_test(a_leader_that_steps_down_lets_go),
+      cmocka_unit_test(who_yields_when_two_clusters_meet),
+      cmocka_unit_test(the_holder_tells_a_foreign_leader_who_it_is),
+      cmocka_unit_test(to_yield_is_to_start_afresh),
+      cmocka_unit_test(two_established_clusters_say_so_and_stay),
+      cmocka_unit_test(an_orphan_starts_afresh),
+      cmocka_unit_test(an_orphan_of_an_established_cluster_waits),
+      cmocka_unit_test(an_orphan_waits_while_its_cluster_is_heard),
+      cmocka_unit_test(an_orphan_does_not_wait_for_strangers),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

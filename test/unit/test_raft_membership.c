@@ -1,0 +1,550 @@
+/* Goal: members come and go as chapter 4 of the dissertation and Ongaro's correction of 2015 allow, and no change, lost,
+ * cancelled or overwritten, lets two majorities decide without each other. Consecutive configurations, and commits by
+ * the one in force, are checked by the invariants of raft_history.h at every step besides. */
+#include "raft_append.h"
+
+#include <string.h>
+
+static const struct coracle_raft_status *status_of(const struct cluster *c, uint64_t id) {
+  return &cluster_server(c, id)->status;
+}
+
+static const struct coracle_raft_configuration *latest(const struct cluster *c, uint64_t id) {
+  return coracle_raft_latest_configuration(cluster_server(c, id)->raft);
+}
+
+static uint32_t voters(const struct cluster *c, uint64_t id) {
+  return coracle_raft_configuration_voters(latest(c, id));
+}
+
+static bool leads(const struct cluster *c, uint64_t id) {
+  return status_of(c, id)->role == CORACLE_RAFT_LEADER;
+}
+
+static bool knows(const struct cluster *c, uint64_t id, uint64_t member) {
+  return coracle_raft_configuration_find(latest(c, id), member) != NULL;
+}
+
+/* ---- Joining ---- */
+
+static void a_learner_gets_the_log_and_becomes_a_voter(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(3, 1);
+  for (int i = 0; i < 50; i++) assert_int_equal(cluster_propose(c, 1, 100), 0);
+  cluster_run(c, HEARTBEAT_MS);
+  const uint64_t id = cluster_add(c);
+  assert_int_equal(cluster_add_member(c, 1, id), 0);
+  assert_false(cluster_is_voter(c, 1, id));
+  cluster_run(c, 2 * HEARTBEAT_MS);
+  assert_int_equal(voters(c, 1), 4);
+  assert_int_equal(cluster_converge(c, 1), 1);
+  assert_true(status_of(c, id)->voter);
+  assert_int_equal(status_of(c, id)->last_index, status_of(c, 1)->last_index);
+  cluster_free(c);
+}
+
+/* Of three and more the voters come one at a time; several learners may wait. */
+static void voters_come_one_at_a_time(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(3, 1);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(cluster_add_member(c, 1, cluster_add(c)), 0);
+    cluster_settle(c);
+  }
+  for (uint32_t before = voters(c, 1); before < 6; before = voters(c, 1)) {
+    cluster_run(c, 1);
+    assert_true(voters(c, 1) <= before + 1);
+    assert_true(c->now_ms < 60000);
+  }
+  assert_int_equal(cluster_converge(c, 1), 1);
+  cluster_free(c);
+}
+
+/* Those who come to a sole voter become voters together, a heartbeat after the last of them came: the cluster of three
+ * never was one of two. */
+static void who_comes_to_a_sole_voter_comes_together(void **state) {
+  (void)state;
+  struct cluster *c = cluster_new(&(struct cluster_options){.seed = 1});
+  cluster_found(c);
+  cluster_run(c, 100);
+  assert_int_equal(cluster_add_member(c, 1, cluster_add(c)), 0);
+  cluster_run(c, HEARTBEAT_MS - 10);
+  assert_int_equal(cluster_add_member(c, 1, cluster_add(c)), 0);
+  const uint64_t last_came_ms = c->now_ms;
+  while (voters(c, 1) == 1) {
+    cluster_run(c, 1);
+    assert_true(c->now_ms <= last_came_ms + 2 * HEARTBEAT_MS);
+  }
+  assert_true(c->now_ms >= last_came_ms + HEARTBEAT_MS);
+  assert_int_equal(voters(c, 1), 3);
+  assert_int_equal(cluster_converge(c, 1), 1);
+  cluster_free(c);
+}
+
+/* A learner that is slow or gone holds the others up for no longer than an election timeout (etcd#6420). */
+static void a_learner_that_never_comes_is_not_waited_for(void **state) {
+  (void)state;
+  struct cluster *c = cluster_new(&(struct cluster_options){.seed = 1});
+  cluster_found(c);
+  cluster_run(c, 1);
+  struct coracle_raft_configuration next = *latest(c, 1);
+  next.members[next.members_n++] = (struct coracle_raft_member){.id = cluster_add(c)};
+  next.members[next.members_n++] = (struct coracle_raft_member){.id = 77}; /* mistyped */
+  assert_int_equal(cluster_change(c, 1, &next), 0);
+  cluster_run(c, ELECTION_TIMEOUT_MS + 2 * HEARTBEAT_MS);
+  assert_int_equal(voters(c, 1), 2);
+  cluster_run(c, 10 * ELECTION_TIMEOUT_MS);
+  assert_int_equal(voters(c, 1), 2);
+  assert_false(coracle_raft_configuration_find(latest(c, 1), 77)->voter);
+  assert_int_equal(cluster_propose(c, 1, 10), 0);
+  cluster_run(c, HEARTBEAT_MS);
+  assert_int_equal(status_of(c, 1)->commit_index, status_of(c, 1)->last_index);
+  cluster_free(c);
+}
+
+/* Nobody gets the configuration by which a sole voter ceases to be one before that voter can no longer forget it: as a
+ * sole voter again it would lead alone, beside the majority of the others. */
+static void a_sole_voter_gives_up_its_place_durably(void **state) {
+  (void)state;
+  struct cluster *c = cluster_new(&(struct cluster_options){.seed = 1});
+  cluster_found(c);
+  cluster_add(c);
+  cluster_add(c);
+  cluster_run(c, 1);
+  struct coracle_raft_configuration next = *latest(c, 1);
+  for (uint64_t id = 2; id <= 3; id++)
+    next.members[next.members_n++] = (struct coracle_raft_member){.id = id};
+  assert_int_equal(cluster_change(c, 1, &next), 0);
+  cluster_settle(c);
+  cluster_hold_disk(c, 1, true);
+  cluster_run(c, 2 * HEARTBEAT_MS);
+  assert_int_equal(voters(c, 1), 3);
+  assert_int_equal(cluster_propose(c, 1, 10), 0);
+  cluster_settle(c);
+  assert_int_equal(voters(c, 2), 1);
+  assert_int_equal(voters(c, 3), 1);
+  assert_true(status_of(c, 2)->hears_leader); /* heartbeats go on */
+  cluster_hold_disk(c, 1, false);
+  assert_int_equal(cluster_converge(c, 1), 1);
+  assert_int_equal(voters(c, 3), 3);
+  cluster_free(c);
+}
+
+/* With a voter out of contact one more would make the majority larger and its loss likelier. It says for whom it waits,
+ * and goes on when that one is back, or removed. */
+static void promotion_waits_for_every_voter(void **state) {
+  (void)state;
+  for (int removed = 0; removed <= 1; removed++) {
+    struct cluster *c = cluster_of(3, 1);
+    cluster_isolate(c, 3);
+    const uint64_t id = cluster_add(c);
+    assert_int_equal(cluster_add_member(c, 1, id), 0);
+    cluster_run(c, 5 * ELECTION_TIMEOUT_MS);
+    assert_int_equal(voters(c, 1), 3);
+    assert_int_equal(status_of(c, 1)->blocked_by, 3);
+    assert_int_equal(status_of(c, id)->last_index, status_of(c, 1)->last_index);
+    if (removed)
+      assert_int_equal(cluster_remove_member(c, 1, 3), 0);
+    else
+      cluster_heal(c);
+    cluster_run(c, 3 * HEARTBEAT_MS);
+    assert_true(cluster_is_voter(c, 1, id));
+    assert_int_equal(status_of(c, 1)->blocked_by, 0);
+    assert_int_equal(voters(c, 1), removed ? 3 : 4);
+    cluster_free(c);
+  }
+}
+
+/* A stream that has ended is no contact, however fresh the last heartbeat's reply. */
+static void promotion_asks_for_streams(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(3, 1);
+  c->links_by_hand = true;
+  cluster_cut(c, 1, 3);
+  cluster_settle(c);
+  const uint64_t id = cluster_add(c);
+  assert_int_equal(cluster_add_member(c, 1, id), 0);
+  cluster_settle(c);
+  cluster_open(c, 1, id);
+  cluster_run(c, 2 * ELECTION_TIMEOUT_MS);
+  assert_int_equal(status_of(c, 1)->blocked_by, 3);
+  assert_int_equal(voters(c, 1), 3);
+  cluster_free(c);
+}
+
+/* ---- Which changes are taken ---- */
+
+static void impossible_changes_are_refused(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(4, 1);
+  const struct coracle_raft_configuration four = *latest(c, 1);
+  const uint64_t last = status_of(c, 1)->last_index;
+  struct coracle_raft_configuration bad[12];
+  size_t n = 0;
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) bad[i] = four;
+  bad[n++].members[4] = (struct coracle_raft_member){.id = 9, .voter = true}; /* a voter at once */
+  bad[n - 1].members_n++;
+  bad[n++].members_n = 2;                      /* two voters less */
+  bad[n].members[2].voter = false;             /* one no voter any more, */
+  bad[n++].members_n = 3;                      /* and one gone */
+  bad[n++].members[0].voter = false;           /* without the leader's vote */
+  bad[n++].members[0] = (struct coracle_raft_member){.id = 9}; /* without the leader */
+  bad[n].members[3] = (struct coracle_raft_member){.id = 9, .voter = true}; /* a swap */
+  n++;
+  bad[n].members[4] = (struct coracle_raft_member){.id = 2}; /* twice */
+  bad[n++].members_n++;
+  bad[n].members[4] = (struct coracle_raft_member){.id = 0}; /* nobody */
+  bad[n++].members_n++;
+  bad[n].members[4] = (struct coracle_raft_member){.id = 9, .data_bytes = CORACLE_RAFT_MEMBER_DATA_MAX + 1};
+  bad[n++].members_n++;
+  bad[n++].members_n = 0;
+  bad[n++].members_n = CORACLE_RAFT_MEMBERS_MAX + 1;
+  bad[n++].members_n = UINT32_MAX;
+  assert_int_equal(n, sizeof bad / sizeof bad[0]);
+  for (size_t i = 0; i < n; i++) assert_int_equal(cluster_change(c, 1, &bad[i]), CORACLE_RAFT_EINVALID);
+  assert_int_equal(cluster_change(c, 2, &four), CORACLE_RAFT_ENOTLEADER);
+  assert_int_equal(status_of(c, 1)->last_index, last);
+  cluster_free(c);
+}
+
+static void one_change_at_a_time(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(3, 1);
+  const uint64_t id = cluster_add(c), other = cluster_add(c);
+  assert_int_equal(cluster_add_member(c, 1, id), 0);
+  assert_false(status_of(c, 1)->configuration_committed);
+  assert_int_equal(cluster_add_member(c, 1, other), CORACLE_RAFT_EBUSY);
+  assert_int_equal(cluster_remove_member(c, 1, 3), CORACLE_RAFT_EBUSY);
+  cluster_settle(c);
+  assert_true(status_of(c, 1)->configuration_committed);
+  assert_int_equal(cluster_add_member(c, 1, other), 0);
+  cluster_free(c);
+}
+
+/* Before a leader has committed an entry of its own term, an earlier leader's change may still be around that it knows
+ * nothing of: of four servers the two changes could pass by each other (Ongaro, 2015). */
+static void no_change_before_an_entry_of_the_own_term_is_committed(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(4, 1);
+  const uint64_t fresh = cluster_add(c), other = cluster_add(c);
+  cluster_isolate(c, 1);
+  assert_int_equal(cluster_add_member(c, 1, fresh), 0); /* nobody will know */
+  cluster_settle(c);
+  c->links_by_hand = true;
+  c->now_ms += 2 * ELECTION_TIMEOUT_MS;
+  assert_int_equal(cluster_campaign(c, 2), 0);
+  cluster_settle(c);
+  assert_true(leads(c, 2));
+  assert_true(status_of(c, 2)->configuration_committed);
+  assert_int_equal(cluster_add_member(c, 2, other), CORACLE_RAFT_EBUSY);
+  assert_int_equal(cluster_remove_member(c, 2, 1), CORACLE_RAFT_EBUSY);
+  c->links_by_hand = false;
+  cluster_settle(c);
+  assert_true(status_of(c, 2)->committed_own_term);
+  assert_int_equal(cluster_remove_member(c, 2, 1), 0);
+  cluster_free(c);
+}
+
+/* A member's data changes without its vote. */
+static void data_changes_alone(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(3, 1);
+  struct coracle_raft_configuration next = *latest(c, 1);
+  next.members[1].data_bytes = CORACLE_RAFT_MEMBER_DATA_MAX;
+  memset(next.members[1].data, 'x', CORACLE_RAFT_MEMBER_DATA_MAX);
+  assert_int_equal(cluster_change(c, 1, &next), 0);
+  assert_int_equal(cluster_converge(c, 1), 1);
+  assert_int_equal(latest(c, 3)->members[1].data[CORACLE_RAFT_MEMBER_DATA_MAX - 1], 'x');
+  assert_int_equal(voters(c, 3), 3);
+  cluster_free(c);
+}
+
+/* As many members as there can be: elections, heartbeats and appends to all of them fit into one step. */
+static void sixteen_members_work(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(CORACLE_RAFT_MEMBERS_MAX, 1);
+  struct coracle_raft_configuration next = *latest(c, 1);
+  for (int i = 0; i < 20; i++) assert_int_equal(cluster_propose(c, 1, 100), 0);
+  assert_int_equal(cluster_converge(c, 1), 1);
+  assert_int_equal(cluster_change(c, 1, &next), 0); /* the same again is a change too */
+  cluster_crash(c, 1);
+  const uint64_t leader = cluster_converge(c, 10);
+  assert_int_equal(cluster_remove_member(c, leader, 1), 0);
+  cluster_converge(c, 1);
+  assert_int_equal(voters(c, leader), CORACLE_RAFT_MEMBERS_MAX - 1);
+  cluster_free(c);
+}
+
+/* ---- Leaving ---- */
+
+static void a_dead_voter_is_removed(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(3, 1);
+  cluster_crash(c, 3);
+  cluster_run(c, ELECTION_TIMEOUT_MS);
+  assert_int_equal(cluster_remove_member(c, 1, 3), 0);
+  cluster_run(c, HEARTBEAT_MS);
+  assert_true(status_of(c, 1)->configuration_committed);
+  assert_int_equal(voters(c, 2), 2);
+  cluster_crash(c, 2); /* and the leader goes on alone, if it is quick */
+  cluster_run(c, ELECTION_TIMEOUT_MS);
+  assert_int_equal(cluster_remove_member(c, 1, 2), 0);
+  cluster_run(c, 3 * ELECTION_TIMEOUT_MS);
+  assert_true(leads(c, 1));
+  assert_int_equal(cluster_propose(c, 1, 10), 0);
+  cluster_settle(c);
+  assert_int_equal(status_of(c, 1)->commit_index, status_of(c, 1)->last_index);
+  cluster_free(c);
+}
+
+/* It hears no more, asks and asks, and disturbs nobody: its term stays, and so does theirs (canonical/raft 806f1a4). */
+static void a_removed_server_does_not_disturb(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(4, 1);
+  cluster_hold_disk(c, 4, true); /* so that it never learns that it was removed */
+  cluster_block(c, 1, 4, true);
+  assert_int_equal(cluster_remove_member(c, 1, 4), 0);
+  cluster_run(c, HEARTBEAT_MS);
+  cluster_heal(c);
+  cluster_hold_disk(c, 4, false);
+  cluster_run(c, 20 * ELECTION_TIMEOUT_MS);
+  assert_true(status_of(c, 4)->counters.elections > 5);
+  assert_int_equal(voters(c, 4), 4);
+  assert_true(leads(c, 1));
+  assert_int_equal(status_of(c, 1)->term, 1);
+  assert_int_equal(status_of(c, 4)->term, 1);
+  cluster_free(c);
+}
+
+/* One that knows that it has no vote does not even ask. */
+static void who_has_no_vote_is_quiet(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(4, 1);
+  struct coracle_raft_configuration next = *latest(c, 1);
+  cluster_isolate(c, 3); /* out of contact, it keeps 4 from being promoted again */
+  cluster_settle(c);
+  next.members[3].voter = false;
+  assert_int_equal(cluster_change(c, 1, &next), 0);
+  cluster_settle(c);
+  assert_false(status_of(c, 4)->voter);
+  cluster_isolate(c, 4);
+  cluster_run(c, 10 * ELECTION_TIMEOUT_MS);
+  assert_int_equal(cluster_campaign(c, 4), 0);
+  assert_int_equal(status_of(c, 4)->counters.elections, 0);
+  assert_int_equal(status_of(c, 4)->role, CORACLE_RAFT_FOLLOWER);
+  assert_int_equal(status_of(c, 4)->leader, 0);
+  assert_true(cluster_server(c, 4)->wakeup_ms == UINT64_MAX);
+  cluster_free(c);
+}
+
+/* ---- Cancelling ---- */
+
+/* Three voters and learner 4, which is promoted while the disks of 2 and 3 hang: the change cannot be committed. */
+static struct cluster *promoting(void) {
+  struct cluster *c = cluster_of(3, 1);
+  c->links_by_hand = true;
+  assert_int_equal(cluster_add_member(c, 1, cluster_add(c)), 0);
+  cluster_settle(c);
+  assert_true(status_of(c, 1)->configuration_committed);
+  cluster_hold_disk(c, 2, true);
+  cluster_hold_disk(c, 3, true);
+  cluster_open(c, 1, 4);
+  cluster_run(c, 2 * HEARTBEAT_MS);
+  assert_true(cluster_is_voter(c, 1, 4));
+  assert_false(status_of(c, 1)->configuration_committed);
+  return c;
+}
+
+/* The node that was being added is gone, and with it perhaps the majority of four: back to three. */
+static void a_change_is_cancelled_when_its_node_vanishes(void **state) {
+  (void)state;
+  struct cluster *c = promoting();
+  const uint64_t index = status_of(c, 1)->configuration_index;
+  cluster_cut(c, 1, 4);
+  cluster_tell(c, 1, 4, AT_LEADER);
+  assert_int_equal(status_of(c, 1)->configuration_index, index + 1);
+  assert_int_equal(voters(c, 1), 3);
+  assert_true(knows(c, 1, 4));
+  cluster_settle(c);
+  cluster_hold_disk(c, 2, false);
+  cluster_settle(c);
+  assert_true(status_of(c, 1)->configuration_committed); /* by 1 and 2 */
+  cluster_hold_disk(c, 3, false);
+  cluster_sweep_streams(c);
+  cluster_open(c, 1, 4);
+  cluster_run(c, 2 * HEARTBEAT_MS);
+  assert_true(cluster_is_voter(c, 1, 4)); /* it is back */
+  assert_int_equal(cluster_converge(c, 1), 1);
+  cluster_free(c);
+}
+
+/* Committed is committed; and somebody else's stream is not a reason. */
+static void no_other_end_of_a_stream_cancels(void **state) {
+  (void)state;
+  struct cluster *c = promoting();
+  const uint64_t index = status_of(c, 1)->configuration_index;
+  cluster_cut(c, 1, 3);
+  cluster_tell(c, 1, 3, AT_LEADER);
+  assert_int_equal(status_of(c, 1)->configuration_index, index);
+  cluster_hold_disk(c, 2, false);
+  cluster_settle(c);
+  assert_true(status_of(c, 1)->configuration_committed);
+  cluster_cut(c, 1, 4);
+  cluster_tell(c, 1, 4, AT_LEADER);
+  assert_int_equal(status_of(c, 1)->configuration_index, index);
+  assert_true(cluster_is_voter(c, 1, 4));
+  cluster_free(c);
+}
+
+/* Where a sole voter took in two, its old majority and the new one need not meet: no way back but forward. */
+static void a_change_that_added_two_is_not_cancelled(void **state) {
+  (void)state;
+  struct cluster *c = cluster_new(&(struct cluster_options){.seed = 1});
+  cluster_found(c);
+  cluster_add(c);
+  cluster_add(c);
+  cluster_run(c, 1);
+  struct coracle_raft_configuration next = *latest(c, 1);
+  for (uint64_t id = 2; id <= 3; id++)
+    next.members[next.members_n++] = (struct coracle_raft_member){.id = id};
+  assert_int_equal(cluster_change(c, 1, &next), 0);
+  cluster_settle(c);
+  cluster_hold_disk(c, 2, true);
+  cluster_hold_disk(c, 3, true);
+  cluster_run(c, 2 * HEARTBEAT_MS);
+  assert_int_equal(voters(c, 1), 3);
+  const uint64_t index = status_of(c, 1)->configuration_index;
+  assert_false(status_of(c, 1)->configuration_committed);
+  for (uint64_t id = 2; id <= 3; id++) {
+    cluster_cut(c, 1, id);
+    cluster_tell(c, 1, id, AT_LEADER);
+  }
+  assert_int_equal(status_of(c, 1)->configuration_index, index);
+  cluster_hold_disk(c, 2, false);
+  cluster_hold_disk(c, 3, false);
+  assert_int_equal(cluster_converge(c, 1), 1);
+  cluster_free(c);
+}
+
+/* Another leader's change is not this one's to take back: it may be committed already for all it knows. */
+static void only_the_leader_that_appended_a_change_cancels_it(void **state) {
+  (void)state;
+  struct cluster *c = promoting();
+  cluster_hold_disk(c, 2, false);
+  cluster_settle(c); /* committed by 1, 2 and 4; 2 has not heard of that, nor has 3 the change */
+  cluster_hold_disk(c, 3, false);
+  cluster_crash(c, 1);
+  cluster_settle(c);
+  const uint64_t index = status_of(c, 2)->configuration_index;
+  assert_true(cluster_is_voter(c, 2, 4));
+  assert_false(status_of(c, 2)->configuration_committed);
+  assert_int_equal(cluster_campaign(c, 2), 0);
+  cluster_settle(c);
+  assert_true(leads(c, 2));
+  cluster_open(c, 2, 4);
+  cluster_cut(c, 2, 4);
+  cluster_tell(c, 2, 4, AT_LEADER);
+  assert_int_equal(status_of(c, 2)->configuration_index, index);
+  c->links_by_hand = false;
+  cluster_converge(c, 2);
+  assert_true(cluster_is_voter(c, 2, 4));
+  cluster_free(c);
+}
+
+/* ---- In force when appended, and only while it is in the log ---- */
+
+/* A change counts from the moment it is in the log (etcd#11284): 1 and 2 are no majority of four. */
+static void a_configuration_is_in_force_when_appended(void **state) {
+  (void)state;
+  struct cluster *c = promoting();
+  assert_int_equal(cluster_propose(c, 1, 10), 0);
+  cluster_settle(c);
+  cluster_cut(c, 1, 4); /* what 4 has not acknowledged yet is lost, and the leader not told */
+  const uint64_t index = status_of(c, 1)->configuration_index;
+  assert_true(status_of(c, 1)->commit_index < index); /* 1 and 4 */
+  cluster_sync(c, 2);
+  cluster_deliver(c, 2, 1, CORACLE_RAFT_APPEND_REPLY);
+  assert_true(status_of(c, 1)->commit_index >= index); /* 1, 2 and 4 */
+  cluster_free(c);
+}
+
+/* An isolated leader's change is overwritten by the next leader's log: whoever had it goes back to the configuration
+ * before (canonical/raft#250, #323). */
+static void a_configuration_goes_with_its_entry(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(5, 1);
+  const uint64_t before = status_of(c, 1)->configuration_index;
+  cluster_isolate(c, 1);
+  cluster_isolate(c, 2);
+  cluster_block(c, 1, 2, false);
+  cluster_block(c, 2, 1, false);
+  assert_int_equal(cluster_remove_member(c, 1, 5), 0);
+  cluster_settle(c);
+  assert_int_equal(voters(c, 1), 4);
+  assert_int_equal(voters(c, 2), 4);
+  assert_false(status_of(c, 2)->configuration_committed);
+  cluster_run(c, 4 * ELECTION_TIMEOUT_MS);
+  assert_true(cluster_leader(c) >= 3);
+  cluster_heal(c);
+  cluster_converge(c, 4);
+  for (uint64_t id = 1; id <= 5; id++) {
+    assert_int_equal(voters(c, id), 5);
+    assert_int_equal(status_of(c, id)->configuration_index, before);
+    assert_true(status_of(c, id)->configuration_committed);
+  }
+  cluster_free(c);
+}
+
+/* Even the only configuration that a server had: it is nobody's member again. */
+static void the_first_configuration_goes_too(void **state) {
+  (void)state;
+  struct cluster *c = cluster_new(&(struct cluster_options){.seed = 1});
+  const uint64_t id = cluster_add(c);
+  struct coracle_raft_configuration configuration = {.members_n = 1, .members = {{.id = id, .voter = true}}};
+  struct made_up_append append = {0}, other = {0};
+  made_up_append(&append, 8, id, 1, 0, 0);
+  made_up_entries(&append, 1, 2);
+  coracle_raft_entry_unref(append.entries[1]);
+  append.entries[1] = coracle_raft_configuration_entry(&configuration);
+  append.entries[1]->index = 2;
+  append.entries[1]->term = 1;
+  assert_int_equal(cluster_receive(c, id, &append.message), 0);
+  assert_true(status_of(c, id)->voter);
+  made_up_append(&other, 9, id, 2, 1, 1);
+  made_up_entries(&other, 2, 1);
+  assert_int_equal(cluster_receive(c, id, &other.message), 0);
+  assert_false(status_of(c, id)->voter);
+  assert_int_equal(status_of(c, id)->configuration_index, 0);
+  assert_int_equal(latest(c, id)->members_n, 0);
+  made_up_close(&append);
+  made_up_close(&other);
+  cluster_free(c);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_learner_gets_the_log_and_becomes_a_voter),
+      cmocka_unit_test(voters_come_one_at_a_time),
+      cmocka_unit_test(who_comes_to_a_sole_voter_comes_together),
+      cmocka_unit_test(a_learner_that_never_comes_is_not_waited_for),
+      cmocka_unit_test(a_sole_voter_gives_up_its_place_durably),
+      cmocka_unit_test(promotion_waits_for_every_voter),
+      cmocka_unit_test(promotion_asks_for_streams),
+      cmocka_unit_test(impossible_changes_are_refused),
+      cmocka_unit_test(one_change_at_a_time),
+      cmocka_unit_test(no_change_before_an_entry_of_the_own_term_is_committed),
+      cmocka_unit_test(data_changes_alone),
+      cmocka_unit_test(sixteen_members_work),
+      cmocka_unit_test(a_dead_voter_is_removed),
+      cmocka_unit_test(a_removed_server_does_not_disturb),
+      cmocka_unit_test(who_has_no_vote_is_quiet),
+      cmocka_unit_test(a_change_is_cancelled_when_its_node_vanishes),
+      cmocka_unit_test(no_other_end_of_a_stream_cancels),
+      cmocka_unit_test(a_change_that_added_two_is_not_cancelled),
+      cmocka_unit_test(only_the_leader_that_appended_a_change_cancels_it),
+      cmocka_unit_test(a_configuration_is_in_force_when_appended),
+      cmocka_unit_test(a_configuration_goes_with_its_entry),
+      cmocka_unit_test(the_first_configuration_goes_too),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

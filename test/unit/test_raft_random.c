@@ -1,0 +1,310 @@
+/* Goal: whatever a network, disks and crashes do in whatever order, the invariants of raft_history.h hold at every step,
+ * and once things are well again the cluster is whole: one leader, every server that lives a voter, all logs equal.
+ *
+ * Each run is its seed. Servers found and join in the middle of it all; datagrams are lost, doubled and late, streams
+ * cut, links blocked one way, disks slow, servers crash for good and are removed and replaced under a new id, and some
+ * are removed alive and go on as they were. Nobody crashes who is needed for a majority: memory storage cannot survive
+ * that, and is not meant to. */
+#include "raft_cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEEDS = 200, EVENTS = 10000, CRASHES_MAX = 6, REMOVALS_MAX = 2, HEALED_TIMEOUTS = 60 };
+
+struct run {
+  struct cluster *c;
+  struct random random;
+  uint64_t loss, doubling; /* per cent */
+  size_t crashes, removals;
+  bool removed[SERVERS_MAX + 1]; /* taken out alive: by id */
+};
+
+/* What all runs together must have seen, or they test nothing. */
+struct totals {
+  uint64_t terms, commits, crashes, removals, voters_replaced;
+};
+
+static uint64_t below(struct run *r, uint64_t limit) {
+  return random_below(&r->random, limit);
+}
+
+static bool per_cent(struct run *r, uint64_t n) {
+  return below(r, 100) < n;
+}
+
+static struct server *any_server(struct run *r) {
+  struct server *server = r->c->servers[below(r, r->c->servers_n)];
+  return server->raft != NULL ? server : NULL;
+}
+
+/* ---- Who may go ---- */
+
+static bool alive(const struct run *r, uint64_t id) {
+  return cluster_server(r->c, id)->raft != NULL;
+}
+
+static bool majority_lives(const struct run *r, const struct coracle_raft_configuration *configuration,
+                           uint64_t without) {
+  uint32_t living = 0;
+  for (uint32_t i = 0; i < configuration->members_n; i++) {
+    const struct coracle_raft_member *member = &configuration->members[i];
+    living += member->voter && member->id != without && alive(r, member->id);
+  }
+  return configuration->members_n == 0 || living > coracle_raft_configuration_voters(configuration) / 2;
+}
+
+/* In the eyes of everybody who has a part in it. */
+static bool may_crash(const struct run *r, uint64_t id) {
+  for (uint64_t other = 1; other <= r->c->servers_n; other++)
+    if (other != id && alive(r, other) && !r->removed[other] &&
+        !majority_lives(r, coracle_raft_latest_configuration(cluster_server(r->c, other)->raft), id))
+      return false;
+  return majority_lives(r, coracle_raft_latest_configuration(cluster_server(r->c, id)->raft), id) &&
+         cluster_server(r->c, id)->status.term > 0;
+}
+
+static void crash(struct run *r) {
+  const struct server *server = any_server(r);
+  if (r->crashes == CRASHES_MAX || server == NULL || !may_crash(r, server->id)) return;
+  r->crashes++;
+  cluster_crash(r->c, server->id);
+  cluster_add(r->c); /* its successor, under a new id */
+}
+
+/* ---- What join/ would do: the dead go, the new come in ---- */
+
+static bool change_members(struct run *r, const struct server *leader) {
+  struct coracle_raft_configuration next = *coracle_raft_latest_configuration(leader->raft);
+  for (uint32_t i = 0; i < next.members_n; i++) {
+    if (alive(r, next.members[i].id)) continue;
+    next.members[i] = next.members[--next.members_n];
+    return cluster_change(r->c, leader->id, &next) == 0;
+  }
+  const uint32_t members_n = next.members_n;
+  for (uint64_t id = 1; id <= r->c->servers_n && next.members_n < CORACLE_RAFT_MEMBERS_MAX; id++)
+    if (alive(r, id) && !r->removed[id] && coracle_raft_configuration_find(&next, id) == NULL)
+      next.members[next.members_n++] = (struct coracle_raft_member){.id = id};
+  return next.members_n > members_n && cluster_change(r->c, leader->id, &next) == 0;
+}
+
+static void administer(struct run *r) {
+  for (size_t i = 0; i < r->c->servers_n; i++) {
+    const struct server *server = r->c->servers[i];
+    if (server->raft != NULL && server->status.role == CORACLE_RAFT_LEADER) change_members(r, server);
+  }
+}
+
+/* Takes out a voter that lives, where all others do too. */
+static void remove_living(struct run *r) {
+  const struct server *leader = any_server(r), *other = any_server(r);
+  if (leader == NULL || other == NULL || leader == other || leader->status.role != CORACLE_RAFT_LEADER) return;
+  const struct coracle_raft_configuration *latest = coracle_raft_latest_configuration(leader->raft);
+  if (r->removals == REMOVALS_MAX || coracle_raft_configuration_voters(latest) < 3) return;
+  for (uint32_t i = 0; i < latest->members_n; i++)
+    if (!alive(r, latest->members[i].id)) return;
+  if (!cluster_is_voter(r->c, leader->id, other->id)) return;
+  if (cluster_remove_member(r->c, leader->id, other->id) != 0) return;
+  r->removed[other->id] = true;
+  r->removals++;
+  cluster_add(r->c);
+}
+
+/* ---- One event ---- */
+
+static void pass_time(struct run *r) {
+  r->c->now_ms += 1 + below(r, per_cent(r, 10) ? 200 : 30);
+  for (size_t i = 0; i < r->c->servers_n; i++) {
+    const struct server *server = r->c->servers[i];
+    if (server->raft != NULL && server->wakeup_ms <= r->c->now_ms && per_cent(r, 95))
+      assert_int_equal(cluster_timeout(r->c, server->id), 0);
+  }
+}
+
+static void move_datagram(struct run *r) {
+  if (r->c->datagrams.n == 0) return;
+  size_t i = below(r, r->c->datagrams.n);
+  if (per_cent(r, r->loss))
+    cluster_drop_datagram(r->c, i);
+  else
+    cluster_deliver_datagram(r->c, i, per_cent(r, r->doubling));
+}
+
+static void move_stream(struct run *r) {
+  if (r->c->streams_n == 0) return;
+  struct stream *stream = r->c->streams[below(r, r->c->streams_n)];
+  enum side side = per_cent(r, 50) ? AT_LEADER : AT_FOLLOWER;
+  if (!stream->told[side]) return;
+  if (stream->to[side].n > 0)
+    cluster_deliver_stream(r->c, stream, side);
+  else if (stream->cut)
+    cluster_tell_end(r->c, stream, side);
+}
+
+static void cut_stream(struct run *r) {
+  if (r->c->streams_n == 0) return;
+  const struct stream *stream = r->c->streams[below(r, r->c->streams_n)];
+  cluster_cut(r->c, stream->leader, stream->follower);
+}
+
+static void work_disk(struct run *r) {
+  const struct server *server = any_server(r);
+  if (server == NULL || server->writes.n == 0) return;
+  const struct disk_write *write = queue_at(&server->writes, below(r, server->writes.n));
+  cluster_sync_to(r->c, server->id, write->sequence);
+}
+
+static void propose(struct run *r) {
+  const struct server *server = any_server(r);
+  uint64_t id = per_cent(r, 10) && server != NULL ? server->id : cluster_leader(r->c);
+  if (id == 0) return;
+  int error = cluster_propose(r->c, id, below(r, 300));
+  assert_true(error == 0 || error == CORACLE_RAFT_ENOTLEADER || error == CORACLE_RAFT_EBUSY);
+}
+
+static void change_network(struct run *r) {
+  const uint64_t leader = cluster_leader(r->c);
+  if (per_cent(r, 45)) {
+    cluster_heal(r->c);
+  } else if (per_cent(r, 50) && leader != 0) {
+    cluster_isolate(r->c, leader);
+  } else {
+    uint64_t a = 1 + below(r, r->c->servers_n), b = 1 + below(r, r->c->servers_n);
+    if (a == b)
+      cluster_isolate(r->c, a);
+    else
+      cluster_block(r->c, a, b, true);
+  }
+}
+
+static void event(struct run *r) {
+  const struct server *server = any_server(r);
+  uint64_t dice = below(r, 1000);
+  cluster_sweep_streams(r->c);
+  if (dice < 350) {
+    move_datagram(r);
+  } else if (dice < 620) {
+    move_stream(r);
+  } else if (dice < 760) {
+    work_disk(r);
+  } else if (dice < 880) {
+    pass_time(r);
+  } else if (dice < 930) {
+    propose(r);
+  } else if (dice < 960) {
+    cluster_open_any(r->c);
+  } else if (dice < 975) {
+    administer(r);
+  } else if (dice < 980) {
+    cut_stream(r);
+  } else if (dice < 988) {
+    if (server != NULL) assert_int_equal(cluster_campaign(r->c, server->id), 0);
+  } else if (dice < 992) {
+    if (server != NULL) assert_int_equal(cluster_timeout(r->c, server->id), 0); /* too early */
+  } else if (dice < 996) {
+    change_network(r);
+  } else if (dice < 998) {
+    crash(r);
+  } else {
+    remove_living(r);
+  }
+}
+
+/* ---- Whole runs ---- */
+
+static bool is_whole(struct run *r, uint64_t leader) {
+  if (leader == 0) return false;
+  for (uint64_t id = 1; id <= r->c->servers_n; id++)
+    if (cluster_is_voter(r->c, leader, id)) r->removed[id] = false; /* the removal was lost with its leader */
+  for (uint64_t id = 1; id <= r->c->servers_n; id++)
+    if (cluster_is_voter(r->c, leader, id) != (alive(r, id) && !r->removed[id])) return false;
+  return true;
+}
+
+/* All is well again: the cluster becomes whole, agrees, and then stays as it is. */
+static void heal(struct run *r) {
+  const uint64_t deadline_ms = r->c->now_ms + HEALED_TIMEOUTS * ELECTION_TIMEOUT_MS;
+  cluster_heal(r->c);
+  while (!is_whole(r, cluster_leader(r->c))) {
+    CLUSTER_CHECK(r->c, r->c->now_ms < deadline_ms, "not whole again: server %d leads",
+                  (int)cluster_leader(r->c));
+    administer(r);
+    cluster_run(r->c, 10);
+  }
+  uint64_t leader = cluster_converge(r->c, 10), term = cluster_server(r->c, leader)->status.term;
+  assert_int_equal(cluster_propose(r->c, leader, 100), 0);
+  cluster_run(r->c, 5 * ELECTION_TIMEOUT_MS);
+  CLUSTER_CHECK(r->c, cluster_converge(r->c, 1) == leader && cluster_server(r->c, leader)->status.term == term,
+                "the leader changes for no reason");
+}
+
+static void check_logs_are_equal(const struct run *r) {
+  uint64_t leader = cluster_leader(r->c);
+  const struct coracle_raft_status *status = &cluster_server(r->c, leader)->status;
+  for (uint64_t id = 1; id <= r->c->servers_n; id++) {
+    if (!alive(r, id) || r->removed[id]) continue;
+    for (uint64_t index = 1; index <= status->last_index; index++)
+      CLUSTER_CHECK(r->c, cluster_term_at(r->c, id, index) == cluster_term_at(r->c, leader, index),
+                    "server %d differs at index %d", (int)id, (int)index);
+  }
+}
+
+static void run_seed(uint64_t seed, size_t servers, struct totals *totals) {
+  struct run run = {.random.state = ~seed}, *r = &run;
+  r->loss = below(r, 31);
+  r->doubling = below(r, 51);
+  const struct cluster_options options = {
+      .seed = seed, .append_bytes_max = 400, .inflight_bytes_max = 1000, .uncommitted_bytes_max = 20000};
+  if (seed % 4 != 0) {
+    r->c = cluster_with(servers, &options);
+  } else { /* they have yet to come together */
+    r->c = cluster_new(&options);
+    cluster_found(r->c);
+    while (r->c->servers_n < servers) cluster_add(r->c);
+  }
+  for (size_t i = 0; i < EVENTS; i++) event(r);
+  heal(r);
+  check_logs_are_equal(r);
+
+  const struct coracle_raft_status *status = &cluster_server(r->c, cluster_leader(r->c))->status;
+  totals->terms += status->term;
+  totals->commits += status->commit_index;
+  totals->crashes += r->crashes;
+  totals->removals += r->removals;
+  cluster_free(r->c);
+}
+
+static void run_seeds(size_t servers) {
+  struct totals totals = {0};
+  const char *only = getenv("CORACLE_TEST_SEED"); /* one run again, with a debugger */
+  if (only != NULL) {
+    run_seed(strtoull(only, NULL, 10), servers, &totals);
+    return;
+  }
+  for (uint64_t seed = 1; seed <= SEEDS; seed++) run_seed(seed, servers, &totals);
+  print_message("terms %d, entries %d, crashes %d, living removed %d\n", (int)totals.terms, (int)totals.commits,
+                (int)totals.crashes, (int)totals.removals);
+  assert_true(totals.terms > 3 * SEEDS);
+  assert_true(totals.commits > 30 * SEEDS);
+  assert_true(totals.crashes > SEEDS / 2);
+  assert_true(totals.removals > SEEDS / 10);
+}
+
+static void three_servers(void **state) {
+  (void)state;
+  run_seeds(3);
+}
+
+static void five_servers(void **state) {
+  (void)state;
+  run_seeds(5);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(three_servers),
+      cmocka_unit_test(five_servers),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,445 @@
+/* Goal: commands proposed in one turn enter the log as one batch, what is committed is applied in log order, and every
+ * waiter gets exactly one result, in the order of the proposals: applied, unknown where leadership was lost in between,
+ * or not proposed at all and why. A leak is found by the sanitizer: of entries, records, and waiters at the end. */
+#include "replica/replica.h"
+
+#include "store_commands.h"
+
+enum { SELF = 1, OTHER = 2, NOW_MS = 1000, UNCOMMITTED_BYTES_MAX = 4000 };
+
+/* ---- One replica, driven ---- */
+
+static struct replica *new_replica(void) {
+  struct replica_options options = {.raft = {.id = SELF,
+                                             .heartbeat_ms = 50,
+                                             .election_timeout_ms = 500,
+                                             .uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX}};
+  memcpy(options.store_key, test_hash_key, sizeof options.store_key);
+  return replica_new(&options);
+}
+
+static void step(struct replica *r, struct coracle_raft_event event) {
+  const struct coracle_raft_effects *effects = NULL;
+  event.now_ms = NOW_MS;
+  assert_int_equal(replica_step(r, &event, &effects), 0);
+  assert_non_null(effects);
+}
+
+static void persist(struct replica *r) {
+  struct coracle_raft_event event;
+  while (replica_persisted(r, &event)) step(r, event);
+}
+
+static void start(struct replica *r, const struct coracle_raft_configuration *founding) {
+  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .founding = founding});
+  persist(r);
+}
+
+/* It leads a cluster of itself. */
+static struct replica *founder(void) {
+  struct replica *r = new_replica();
+  const struct coracle_raft_configuration founding = {.members_n = 1, .members = {{.id = SELF, .voter = true}}};
+  start(r, &founding);
+  return r;
+}
+
+static struct replica *follower(void) {
+  struct replica *r = new_replica();
+  start(r, NULL);
+  return r;
+}
+
+static void receive(struct replica *r, const struct coracle_raft_message *message) {
+  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_RECEIVE, .message = message});
+}
+
+/* A reply in a newer term ends its leadership. */
+static void depose(struct replica *r, uint64_t term) {
+  const struct coracle_raft_message reply = {
+      .type = CORACLE_RAFT_HEARTBEAT_REPLY, .from = OTHER, .to = SELF, .term = term};
+  receive(r, &reply);
+}
+
+static struct coracle_raft_entry *entry_of(const struct command *command) {
+  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(command));
+  command_encode(command, entry->data);
+  return entry;
+}
+
+static struct coracle_raft_entry *put_entry(const char *id, const char *body) {
+  struct command command = put_command("notes", id, body);
+  return entry_of(&command);
+}
+
+/* An append of OTHER that brings these entries (their references stay with the caller) and commits all of them. */
+static void append(struct replica *r, uint64_t term, uint64_t previous_index, uint64_t previous_term,
+                   struct coracle_raft_entry **entries, size_t n) {
+  struct coracle_raft_message message = {.type = CORACLE_RAFT_APPEND, .from = OTHER, .to = SELF, .term = term};
+  for (size_t i = 0; i < n; i++) {
+    entries[i]->index = previous_index + 1 + i;
+    entries[i]->term = term;
+  }
+  message.append.previous_index = previous_index;
+  message.append.previous_term = previous_term;
+  message.append.commit = previous_index + n;
+  message.append.entries = entries;
+  message.append.entries_n = n;
+  receive(r, &message);
+}
+
+static const struct coracle_raft_effects *flush(struct replica *r) {
+  const struct coracle_raft_effects *effects;
+  replica_flush(r, NOW_MS, &effects);
+  assert_false(replica_has_proposals(r));
+  return effects;
+}
+
+/* The next result is this waiter's, with this verdict. Its record is released. */
+static struct replica_result take(struct replica *r, const void *waiter, enum replica_verdict verdict) {
+  struct replica_result result;
+  assert_true(replica_next_result(r, &result));
+  assert_ptr_equal(result.waiter, waiter);
+  assert_int_equal(result.verdict, verdict);
+  store_record_unref(result.store.record);
+  return result;
+}
+
+static void assert_no_result(struct replica *r) {
+  struct replica_result result;
+  assert_false(replica_next_result(r, &result));
+}
+
+static void assert_body(const struct replica *r, const char *id, const char *body) {
+  const struct store_record *record = store_get(replica_store(r), slice_of("notes"), slice_of(id));
+  assert_non_null(record);
+  assert_int_equal(record->body_bytes, strlen(body));
+  assert_memory_equal(store_record_body(record).at, body, strlen(body));
+}
+
+static const char waiters[200];
+
+static void *waiter(size_t i) {
+  return (void *)(uintptr_t)&waiters[i];
+}
+
+/* ---- Tests ---- */
+
+/* One batch, one persist sequence; nothing is applied before it is durable; results in order, revision = index. */
+static void a_turn_is_one_batch(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  const uint64_t applied = replica_applied(r);
+  assert_null(flush(r));
+  replica_propose(r, put_entry("a", "{}"), waiter(0));
+  replica_propose(r, put_entry("b", "{\"n\":1}"), waiter(1));
+  replica_propose(r, put_entry("a", "[2]"), waiter(2));
+  assert_true(replica_has_proposals(r));
+  assert_int_equal(replica_waiting(r), 3);
+  const struct coracle_raft_effects *effects = flush(r);
+  assert_non_null(effects);
+  assert_int_equal(effects->persist.entries_n, 3);
+  const uint64_t sequence = effects->persist.sequence;
+  assert_true(replica_persisted_sequence(r) < sequence);
+  assert_int_equal(replica_waiting(r), 3);
+  assert_no_result(r);
+  assert_int_equal(store_documents(replica_store(r)), 0);
+
+  persist(r);
+  assert_int_equal(replica_persisted_sequence(r), sequence);
+  assert_int_equal(replica_applied(r), applied + 3);
+  assert_body(r, "a", "[2]");
+  assert_int_equal(store_documents(replica_store(r)), 2);
+  assert_int_equal(take(r, waiter(0), REPLICA_APPLIED).index, applied + 1);
+  assert_int_equal(take(r, waiter(1), REPLICA_APPLIED).store.outcome, STORE_CREATED);
+  assert_int_equal(take(r, waiter(2), REPLICA_APPLIED).store.outcome, STORE_REPLACED);
+  assert_no_result(r);
+  assert_int_equal(replica_waiting(r), 0);
+  replica_free(r);
+}
+
+/* Several batches underway, and what is decided at apply: each its own outcome, all in order. */
+static void results_come_in_the_order_of_the_proposals(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  struct command create = put_command("notes", "once", "{}");
+  create.condition = COMMAND_CREATE;
+  struct command remove = delete_command("notes", "none");
+  for (size_t i = 0; i < 200; i++) {
+    replica_propose(r, i % 3 == 0   ? entry_of(&create)
+                       : i % 3 == 1 ? entry_of(&remove)
+                                    : put_entry("x", "{}"),
+                    waiter(i));
+    if (i % 7 == 0) assert_non_null(flush(r));
+    if (i % 31 == 0) persist(r);
+  }
+  assert_non_null(flush(r));
+  persist(r);
+  for (size_t i = 0, previous = 0; i < 200; i++) {
+    struct replica_result result = take(r, waiter(i), REPLICA_APPLIED);
+    assert_true(result.index > previous);
+    previous = result.index;
+    if (i % 3 == 0) assert_int_equal(result.store.outcome, i == 0 ? STORE_CREATED : STORE_EXISTS);
+    if (i % 3 == 1) assert_int_equal(result.store.outcome, STORE_NOT_FOUND);
+  }
+  assert_no_result(r);
+  replica_free(r);
+}
+
+/* A follower applies what its leader committed, and has nobody to tell. */
+static void a_follower_applies_what_is_committed(void **state) {
+  (void)state;
+  struct replica *r = follower();
+  struct coracle_raft_entry *entries[] = {put_entry("a", "1"), put_entry("b", "2")};
+  append(r, 1, 0, 0, entries, 2);
+  assert_int_equal(replica_applied(r), 2);
+  assert_body(r, "b", "2");
+  assert_no_result(r);
+  for (size_t i = 0; i < 2; i++) {
+    assert_int_equal(entries[i]->references, 2); /* the log's and ours */
+    coracle_raft_entry_unref(entries[i]);
+  }
+  replica_free(r);
+}
+
+static void a_follower_takes_no_proposals(void **state) {
+  (void)state;
+  struct replica *r = follower();
+  replica_propose(r, put_entry("a", "1"), waiter(0));
+  replica_propose(r, put_entry("a", "2"), waiter(1));
+  assert_null(flush(r));
+  take(r, waiter(0), REPLICA_NOT_LEADER);
+  take(r, waiter(1), REPLICA_NOT_LEADER);
+  assert_no_result(r);
+  assert_int_equal(replica_waiting(r), 0);
+  replica_free(r);
+}
+
+/* Too much is uncommitted: the batch is refused as a whole, what was taken before goes on, and later there is room. */
+static void too_much_is_busy(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  char body[UNCOMMITTED_BYTES_MAX / 2 + 1];
+  memset(body, '1', sizeof body);
+  body[sizeof body - 1] = '\0';
+  replica_propose(r, put_entry("a", body), waiter(0));
+  assert_non_null(flush(r));
+  replica_propose(r, put_entry("b", "1"), waiter(1));
+  replica_propose(r, put_entry("c", body), waiter(2));
+  assert_null(flush(r));
+  take(r, waiter(1), REPLICA_BUSY);
+  take(r, waiter(2), REPLICA_BUSY);
+  assert_no_result(r);
+  persist(r);
+  take(r, waiter(0), REPLICA_APPLIED);
+  replica_propose(r, put_entry("c", body), waiter(3));
+  assert_non_null(flush(r));
+  persist(r);
+  take(r, waiter(3), REPLICA_APPLIED);
+  assert_int_equal(store_documents(replica_store(r)), 2);
+  replica_free(r);
+}
+
+/* What was in the log when leadership ended may take effect or not: unknown. What was still queued was not proposed. */
+static void lost_leadership_leaves_the_outcome_unknown(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  const uint64_t base = replica_applied(r);
+  replica_propose(r, put_entry("a", "1"), waiter(0));
+  replica_propose(r, put_entry("b", "1"), waiter(1));
+  assert_non_null(flush(r));
+  replica_propose(r, put_entry("c", "1"), waiter(2));
+  depose(r, 5);
+  take(r, waiter(0), REPLICA_UNKNOWN);
+  take(r, waiter(1), REPLICA_UNKNOWN);
+  assert_no_result(r);
+  assert_null(flush(r));
+  take(r, waiter(2), REPLICA_NOT_LEADER);
+  assert_int_equal(replica_waiting(r), 0);
+
+  /* The next leader kept the first and replaced the second: nobody is told again. */
+  struct coracle_raft_entry *other = put_entry("z", "2");
+  append(r, 6, base + 1, 1, &other, 1);
+  coracle_raft_entry_unref(other);
+  assert_int_equal(replica_applied(r), base + 2);
+  assert_body(r, "a", "1");
+  assert_body(r, "z", "2");
+  assert_null(store_get(replica_store(r), slice_of("notes"), slice_of("b")));
+  assert_no_result(r);
+  replica_free(r);
+}
+
+/* Deposed and elected again, it has only the waiters of its new term. */
+static void a_waiter_does_not_outlive_its_term(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  replica_propose(r, put_entry("a", "1"), waiter(0));
+  assert_non_null(flush(r));
+  depose(r, 5);
+  persist(r);
+  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_CAMPAIGN}); /* the sole voter wins at once */
+  persist(r);
+  replica_propose(r, put_entry("b", "1"), waiter(1));
+  assert_non_null(flush(r));
+  persist(r);
+  take(r, waiter(0), REPLICA_UNKNOWN);
+  assert_int_equal(take(r, waiter(1), REPLICA_APPLIED).index, replica_applied(r));
+  assert_no_result(r);
+  assert_body(r, "a", "1"); /* it took effect after all */
+  replica_free(r);
+}
+
+/* The node stops: whoever waits is told now, and only once. */
+static void abandoned_waiters_get_their_results(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  replica_propose(r, put_entry("a", "1"), waiter(0));
+  assert_non_null(flush(r));
+  persist(r);
+  replica_propose(r, put_entry("b", "1"), waiter(1));
+  assert_non_null(flush(r));
+  replica_propose(r, put_entry("c", "1"), waiter(2));
+  assert_int_equal(replica_waiting(r), 3);
+  replica_abandon(r);
+  assert_false(replica_has_proposals(r));
+  take(r, waiter(0), REPLICA_APPLIED);
+  struct replica_result rest[2];
+  for (size_t i = 0; i < 2; i++) assert_true(replica_next_result(r, &rest[i]));
+  for (size_t i = 0; i < 2; i++) {
+    if (rest[i].waiter == waiter(1))
+      assert_int_equal(rest[i].verdict, REPLICA_UNKNOWN);
+    else
+      assert_int_equal(rest[i].verdict, REPLICA_NOT_LEADER);
+  }
+  assert_ptr_not_equal(rest[0].waiter, rest[1].waiter);
+  assert_no_result(r);
+  persist(r); /* it is applied all the same */
+  assert_body(r, "b", "1");
+  assert_no_result(r);
+  replica_free(r);
+}
+
+/* Released with proposals queued, in the log, and with results nobody took. */
+static void it_can_be_released_at_any_time(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  replica_propose(r, put_entry("a", "1"), waiter(0));
+  assert_non_null(flush(r));
+  persist(r);
+  replica_propose(r, put_entry("b", "1"), waiter(1));
+  assert_non_null(flush(r));
+  replica_propose(r, put_entry("c", "1"), waiter(2));
+  replica_free(r);
+  replica_free(new_replica());
+  replica_free(NULL);
+}
+
+/* A record handed out outlives its document. */
+static void a_results_record_is_the_receivers(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  struct command remove = delete_command("notes", "a");
+  struct replica_result result;
+  replica_propose(r, put_entry("a", "[1]"), waiter(0));
+  replica_propose(r, entry_of(&remove), waiter(1));
+  assert_non_null(flush(r));
+  persist(r);
+  assert_true(replica_next_result(r, &result));
+  take(r, waiter(1), REPLICA_APPLIED);
+  replica_free(r);
+  assert_memory_equal(store_record_body(result.store.record).at, "[1]", 3);
+  store_record_unref(result.store.record);
+}
+
+static void a_refused_step_is_told(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  const struct coracle_raft_effects *effects = NULL;
+  const struct coracle_raft_event again = {.type = CORACLE_RAFT_START, .now_ms = NOW_MS};
+  assert_int_equal(replica_step(r, &again, &effects), CORACLE_RAFT_EINVALID);
+  assert_int_equal(replica_applied(r), 2);
+  replica_free(r);
+}
+
+/* ---- Established ---- */
+
+static void a_command_establishes(void **state) {
+  (void)state;
+  struct replica *r = founder();
+  assert_false(replica_is_established(r));
+  replica_propose(r, put_entry("a", "1"), waiter(0));
+  assert_false(replica_is_established(r)); /* it may yet be refused */
+  assert_non_null(flush(r));
+  assert_true(replica_is_established(r)); /* from the moment it is in the log */
+  replica_free(r);
+
+  r = follower();
+  struct coracle_raft_entry *entry = put_entry("a", "1");
+  append(r, 1, 0, 0, &entry, 1);
+  coracle_raft_entry_unref(entry);
+  assert_true(replica_is_established(r));
+  replica_free(r);
+}
+
+static struct coracle_raft_entry *configuration_entry(bool second_votes) {
+  const struct coracle_raft_configuration configuration = {
+      .members_n = 2, .members = {{.id = OTHER, .voter = true}, {.id = SELF, .voter = second_votes}}};
+  return coracle_raft_configuration_entry(&configuration);
+}
+
+static void two_voters_establish_and_a_learner_does_not(void **state) {
+  (void)state;
+  struct replica *r = follower();
+  assert_false(replica_is_established(r));
+  for (uint64_t previous = 0; previous < 2; previous++) {
+    struct coracle_raft_entry *entry = configuration_entry(previous == 1);
+    append(r, 1, previous, previous, &entry, 1);
+    coracle_raft_entry_unref(entry);
+    assert_int_equal(replica_is_established(r), previous == 1);
+  }
+  replica_free(r);
+}
+
+/* A command that another leader's log truncated away was never there; one before it still is. */
+static void a_truncated_command_establishes_no_more(void **state) {
+  (void)state;
+  for (int kept = 0; kept <= 1; kept++) {
+    struct replica *r = follower();
+    struct coracle_raft_entry *entries[] = {kept ? put_entry("k", "1") : configuration_entry(false),
+                                            configuration_entry(false), put_entry("a", "1")};
+    struct coracle_raft_message lost = {.type = CORACLE_RAFT_APPEND, .from = OTHER, .to = SELF, .term = 1};
+    for (size_t i = 0; i < 3; i++) {
+      entries[i]->index = i + 1;
+      entries[i]->term = 1;
+    }
+    lost.append.entries = entries;
+    lost.append.entries_n = 3;
+    receive(r, &lost);
+    assert_true(replica_is_established(r));
+    struct coracle_raft_entry *other = configuration_entry(false);
+    append(r, 2, 2, 1, &other, 1);
+    assert_int_equal(replica_is_established(r), kept);
+    coracle_raft_entry_unref(other);
+    for (size_t i = 0; i < 3; i++) coracle_raft_entry_unref(entries[i]);
+    replica_free(r);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_turn_is_one_batch),
+      cmocka_unit_test(results_come_in_the_order_of_the_proposals),
+      cmocka_unit_test(a_follower_applies_what_is_committed),
+      cmocka_unit_test(a_follower_takes_no_proposals),
+      cmocka_unit_test(too_much_is_busy),
+      cmocka_unit_test(lost_leadership_leaves_the_outcome_unknown),
+      cmocka_unit_test(a_waiter_does_not_outlive_its_term),
+      cmocka_unit_test(abandoned_waiters_get_their_results),
+      cmocka_unit_test(it_can_be_released_at_any_time),
+      cmocka_unit_test(a_results_record_is_the_receivers),
+      cmocka_unit_test(a_refused_step_is_told),
+      cmocka_unit_test(a_command_establishes),
+      cmocka_unit_test(two_voters_establish_and_a_learner_does_not),
+      cmocka_unit_test(a_truncated_command_establishes_no_more),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
