@@ -51,7 +51,7 @@ enum coracle_raft_error {
 /* Static text for a code above; never NULL. */
 const char *coracle_raft_strerror(int code);
 
-/* ---- Entries ---------------------------------------------------------------------------------------------- */
+/* ---- Entries ---- */
 
 enum coracle_raft_entry_type {
   CORACLE_RAFT_NOOP = 1,          /* opens a leader's term (section 6.4) */
@@ -77,7 +77,7 @@ struct coracle_raft_entry *coracle_raft_entry_new(enum coracle_raft_entry_type t
 struct coracle_raft_entry *coracle_raft_entry_ref(struct coracle_raft_entry *);
 void coracle_raft_entry_unref(struct coracle_raft_entry *);
 
-/* ---- Configurations (chapter 4) --------------------------------------------------------------------------- */
+/* ---- Configurations (chapter 4) ---- */
 
 enum { CORACLE_RAFT_MEMBERS_MAX = 16, CORACLE_RAFT_MEMBER_DATA_MAX = 400 };
 
@@ -102,7 +102,7 @@ CORACLE_RAFT_MUST_CHECK int coracle_raft_configuration_decode(const void *data, 
 /* A new entry that holds it, owned by the caller; NULL without memory. */
 struct coracle_raft_entry *coracle_raft_configuration_entry(const struct coracle_raft_configuration *);
 
-/* ---- Messages --------------------------------------------------------------------------------------------- */
+/* ---- Messages ---- */
 
 enum coracle_raft_channel { CORACLE_RAFT_DATAGRAM, CORACLE_RAFT_STREAM };
 
@@ -153,7 +153,7 @@ struct coracle_raft_message {
   };
 };
 
-/* ---- Events ----------------------------------------------------------------------------------------------- */
+/* ---- Events ---- */
 
 enum coracle_raft_event_type {
   CORACLE_RAFT_START = 1,   /* once, first */
@@ -192,7 +192,7 @@ struct coracle_raft_event {
   };
 };
 
-/* ---- Effects ---------------------------------------------------------------------------------------------- */
+/* ---- Effects ---- */
 
 /* Arrays belong to the core and live until the next step. */
 struct coracle_raft_effects {
@@ -212,7 +212,7 @@ struct coracle_raft_effects {
   bool role_changed;     /* role, term or leader differ from before the step: ask coracle_raft_status() */
 };
 
-/* ---- The server ------------------------------------------------------------------------------------------- */
+/* ---- The server ---- */
 
 enum coracle_raft_role {
   CORACLE_RAFT_FOLLOWER,

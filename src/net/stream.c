@@ -95,9 +95,9 @@ static void flush(struct stream *stream);
 
 static void on_end(struct stream *stream) {
   stream->ended = true;
-  if (stream->state == OPEN && has_queued_writes(stream))
-    flush(stream); /* the peer may still want what it asked for before it closed its side */
-  else if (stream->state != FLUSHING)
+  if (stream->state == OPEN)
+    tell(stream, NODE_ENDED, NULL, 0);
+  else if (stream->state == LINGERING)
     finish(stream);
 }
 

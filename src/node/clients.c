@@ -36,6 +36,12 @@ static void call_free(struct call *call) {
   free(call);
 }
 
+/* Everything that came is answered, and nothing more will be. What is kept in stream->in is still to be taken. */
+static bool is_finished(const struct node_stream *stream) {
+  return stream->calls_n == 0 && !stream->deferred &&
+         (stream->last_request || (stream->ended && stream->in.n == 0));
+}
+
 /* Moves the answers that are due, in order, to the connection's output. */
 static void release_answers(struct node *node, struct node_stream *stream) {
   for (struct list_link *first; (first = list_first(&stream->calls)) != NULL;) {
@@ -44,7 +50,7 @@ static void release_answers(struct node *node, struct node_stream *stream) {
     bytes_append(&stream->out, call->answer.data, call->answer.n);
     call_free(call);
   }
-  if (stream->last_request && stream->calls_n == 0 && !stream->deferred)
+  if (is_finished(stream))
     node_stream_close_after_flush(node, stream);
   else
     node_stream_touch(node, stream);
@@ -167,6 +173,7 @@ static void settle_input(struct node *node, struct node_stream *stream) {
     return;
   }
   begin_waiting(node, stream);
+  if (is_finished(stream)) node_stream_close_after_flush(node, stream);
   node_stream_pause(node, stream, !may_take_more(stream) && !stream->last_request);
   if (stream->in.n > 0 || stream->deferred) return;
   /* An idle connection keeps no large buffers: neither its input's nor, when asked for nothing, its parser's.
@@ -205,6 +212,11 @@ void client_continue(struct node *node, struct node_stream *stream) {
     handle_request(node, stream);
   }
   if (!stream->last_request && may_take_more(stream)) take_kept_input(node, stream);
+}
+
+void client_ended(struct node *node, struct node_stream *stream) {
+  stream->ended = true;
+  if (is_finished(stream)) node_stream_close_after_flush(node, stream);
 }
 
 void client_closed(struct node *node, struct node_stream *stream) {

@@ -73,6 +73,7 @@ struct node_stream {
   struct http_request request; /* deferred: kept by the parser until the next execute */
   bool deferred;               /* `request` waits until the writes before it are answered */
   bool last_request;           /* what comes after is not read */
+  bool ended;                  /* nothing more will come */
   struct list calls;           /* of struct call */
   size_t calls_n;
 
@@ -209,6 +210,7 @@ void link_close_followers(struct node *);
 
 /* clients.c */
 void client_receive(struct node *, struct node_stream *, const uint8_t *data, size_t n);
+void client_ended(struct node *, struct node_stream *);
 void client_closed(struct node *, struct node_stream *);
 void client_complete(struct node *, struct call *);
 void client_continue(struct node *, struct node_stream *);

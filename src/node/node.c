@@ -119,6 +119,24 @@ static void received(struct node *node, struct node_stream *stream, const uint8_
     link_receive(node, stream);
 }
 
+/* A client that has closed its side is still owed its answers; a replication stream is over with either side. */
+static void ended(struct node *node, struct node_stream *stream) {
+  if (stream->closing) return;
+  switch (stream->kind) {
+  case STREAM_CLIENT:
+    client_ended(node, stream);
+    return;
+  case STREAM_LEADER:
+  case STREAM_FOLLOWER:
+    if (!node->stopping) link_closed(node, stream);
+    break;
+  case STREAM_FORWARD:
+    forward_closed(node, stream);
+    break;
+  }
+  node_stream_close(node, stream);
+}
+
 static void closed(struct node *node, struct node_stream *stream) {
   switch (stream->kind) {
   case STREAM_CLIENT:
@@ -182,6 +200,9 @@ void node_step(struct node *node, const struct node_event *event) {
   case NODE_DRAINED:
     event->stream->undrained_bytes = 0;
     client_continue(node, event->stream);
+    break;
+  case NODE_ENDED:
+    ended(node, event->stream);
     break;
   case NODE_CLOSED:
     closed(node, event->stream);

@@ -54,6 +54,7 @@ enum node_event_type {
   NODE_CONNECTED,      /* stream: an outbound connection is established */
   NODE_RECEIVED,       /* stream, data */
   NODE_DRAINED,        /* stream: all that was written has left */
+  NODE_ENDED,          /* stream: the other side will send no more; it may still read. The node will CLOSE it */
   NODE_CLOSED,         /* stream: it has ended, failed, or could not be established; the pointer is dead after this,
                           and no effect names it any more */
   NODE_STOP,           /* SIGTERM: answer what waits and close; NODE_EXIT comes when done */

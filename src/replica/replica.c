@@ -208,8 +208,8 @@ void replica_flush(struct replica *r, uint64_t now_ms, const struct coracle_raft
 }
 
 void replica_abandon(struct replica *r) {
-  refuse_queued(r, REPLICA_NOT_LEADER);
   lose_waiters(r);
+  refuse_queued(r, REPLICA_NOT_LEADER);
 }
 
 /* ---- Questions ---- */

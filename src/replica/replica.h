@@ -2,8 +2,8 @@
  * an index.
  *
  * Commands proposed in one turn are gathered and enter the log together in replica_flush(): one batch, one frame to
- * each follower. What is committed is applied in log order at the end of the step that committed it, and each waiter
- * gets exactly one result, in the order of their proposals. */
+ * each follower. What is committed is applied in log order at the end of the step that committed it. Each waiter gets
+ * exactly one result: those in the log in the order of their proposals, those refused at once. */
 #ifndef CORACLE_REPLICA_REPLICA_H
 #define CORACLE_REPLICA_REPLICA_H
 

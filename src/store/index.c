@@ -40,7 +40,7 @@ static void node_free(struct index_node *node) {
   free(node);
 }
 
-/* ---- Searching -------------------------------------------------------------------------------------- */
+/* ---- Searching ---- */
 
 static struct index_key key_of(const struct store_record *record) {
   return (struct index_key){.collection = store_record_collection(record), .id = store_record_id(record)};
@@ -98,7 +98,7 @@ uint64_t index_rank(const struct index *index, const struct index_key *key) {
   return rank + entries_until(node, key);
 }
 
-/* ---- Changing one node ------------------------------------------------------------------------------ */
+/* ---- Changing one node ---- */
 
 static uint64_t records_in(const struct index_node *node) {
   uint64_t records = 0;
@@ -153,7 +153,7 @@ static void set_child(struct index_node *node, size_t at, struct index_node *chi
   node->children[at] = (struct index_child){child, records_in(child)};
 }
 
-/* ---- Inserting and replacing ------------------------------------------------------------------------ */
+/* ---- Inserting and replacing ---- */
 
 /* Returns the node that was split off to the right of this one, or NULL. `last` as in open_entry(). */
 static struct index_node *insert(struct index_node *node, struct store_record *record,
@@ -206,7 +206,7 @@ void index_replace(struct index *index, const struct store_record *old, struct s
   }
 }
 
-/* ---- Removing --------------------------------------------------------------------------------------- */
+/* ---- Removing ---- */
 
 /* Merges child i + 1 into child i, if there are both and they fit. */
 static void merge(struct index_node *node, size_t i) {

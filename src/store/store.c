@@ -14,7 +14,7 @@ struct store {
   uint64_t bytes;     /* of all documents */
 };
 
-/* ---- Records ---------------------------------------------------------------------------------------- */
+/* ---- Records ---- */
 
 /* With one reference. */
 static struct store_record *record_new(const struct command *c, uint32_t hash, uint64_t revision) {
@@ -49,7 +49,7 @@ void store_record_unref(struct store_record *r) {
   if (--r->references == 0) free(r);
 }
 
-/* ---- The store -------------------------------------------------------------------------------------- */
+/* ---- The store ---- */
 
 struct store *store_new(const uint8_t key[STORE_HASH_KEY_BYTES]) {
   struct store *store = memory_zalloc(sizeof *store);

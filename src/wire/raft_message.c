@@ -19,8 +19,7 @@ static bool get_bool(struct reader *r) {
   return value == 1;
 }
 
-/* ---- Datagrams --------------------------------------------------------------------------------------------
- */
+/* ---- Datagrams ---- */
 
 bool raft_message_is_datagram(const struct coracle_raft_message *message) {
   return message->type >= CORACLE_RAFT_VOTE_REQUEST && message->type <= CORACLE_RAFT_HEARTBEAT_REPLY;
@@ -77,8 +76,7 @@ int raft_message_from_datagram(const struct datagram *datagram, struct coracle_r
   return reader_done(&r) ? 0 : CORACLE_EMALFORMED;
 }
 
-/* ---- Hello ------------------------------------------------------------------------------------------------
- */
+/* ---- Hello ---- */
 
 void hello_encode(const struct hello *hello, struct bytes *out) {
   assert(hello->protocol == HELLO_PROTOCOL);
@@ -104,8 +102,7 @@ int hello_decode(const struct frame *frame, struct hello *hello) {
   return 0;
 }
 
-/* ---- Appends ----------------------------------------------------------------------------------------------
- */
+/* ---- Appends ---- */
 
 static void put_append(struct bytes *out, const struct coracle_raft_message *message) {
   assert(message->append.entries_n <= FRAME_BYTES_MAX / ENTRY_HEADER_BYTES);

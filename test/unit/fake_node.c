@@ -331,6 +331,9 @@ void node_step(struct node *node, const struct node_event *event) {
     event->stream->drained++;
     if (event->stream->endless) write_block(node, event->stream, BLOCK_BYTES, false);
     break;
+  case NODE_ENDED:
+    if (!event->stream->closing) put_effect(node, NODE_CLOSE, event->stream);
+    break;
   case NODE_CLOSED:
     if (event->stream->outbound) say(node, node->connector, "ended");
     forget(node, event->stream);

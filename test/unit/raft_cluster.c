@@ -166,6 +166,7 @@ int cluster_step(struct cluster *c, uint64_t id, struct coracle_raft_event *even
   const bool due = event->type == CORACLE_RAFT_TIMEOUT && server->wakeup_ms <= c->now_ms;
   server->wakeup_ms = effects.wakeup_ms;
   CLUSTER_CHECK(c, !due || server->wakeup_ms > c->now_ms, "server %d wants to be woken at once again", (int)id);
+  c->truncations += effects.persist.truncate_from != 0;
   ask_disk(server, &effects);
   history_stepped(c->history, c, server, &before, &effects);
   for (size_t i = 0; i < effects.messages_n; i++) network_post(c, server, &effects.messages[i]);

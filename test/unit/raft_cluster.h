@@ -87,7 +87,8 @@ struct cluster {
   struct random random;
   struct history *history;
   uint64_t now_ms;
-  uint64_t steps; /* taken so far: where a failure was */
+  uint64_t steps;       /* taken so far: where a failure was */
+  uint64_t truncations; /* of logs, so far */
   struct server *servers[SERVERS_MAX]; /* server id is servers[id - 1] */
   size_t servers_n;
   struct letters datagrams;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEDS = 200, EVENTS = 10000, CRASHES_MAX = 6, REMOVALS_MAX = 2, HEALED_TIMEOUTS = 60 };
+enum { SEEDS = 300, EVENTS = 15000, CRASHES_MAX = 6, REMOVALS_MAX = 2, HEALED_TIMEOUTS = 60 };
 
 struct run {
   struct cluster *c;
@@ -23,7 +23,7 @@ struct run {
 
 /* What all runs together must have seen, or they test nothing. */
 struct totals {
-  uint64_t terms, commits, crashes, removals, voters_replaced;
+  uint64_t terms, commits, truncations, crashes, removals;
 };
 
 static uint64_t below(struct run *r, uint64_t limit) {
@@ -98,8 +98,9 @@ static void administer(struct run *r) {
 
 /* Takes out a voter that lives, where all others do too. */
 static void remove_living(struct run *r) {
-  const struct server *leader = any_server(r), *other = any_server(r);
-  if (leader == NULL || other == NULL || leader == other || leader->status.role != CORACLE_RAFT_LEADER) return;
+  const uint64_t id = cluster_leader(r->c);
+  const struct server *leader = id != 0 ? cluster_server(r->c, id) : NULL, *other = any_server(r);
+  if (leader == NULL || other == NULL || leader == other) return;
   const struct coracle_raft_configuration *latest = coracle_raft_latest_configuration(leader->raft);
   if (r->removals == REMOVALS_MAX || coracle_raft_configuration_voters(latest) < 3) return;
   for (uint32_t i = 0; i < latest->members_n; i++)
@@ -157,7 +158,8 @@ static void work_disk(struct run *r) {
 
 static void propose(struct run *r) {
   const struct server *server = any_server(r);
-  uint64_t id = per_cent(r, 10) && server != NULL ? server->id : cluster_leader(r->c);
+  const bool leads = server != NULL && server->status.role == CORACLE_RAFT_LEADER; /* perhaps an old one */
+  uint64_t id = leads || (per_cent(r, 10) && server != NULL) ? server->id : cluster_leader(r->c);
   if (id == 0) return;
   int error = cluster_propose(r->c, id, below(r, 300));
   assert_true(error == 0 || error == CORACLE_RAFT_ENOTLEADER || error == CORACLE_RAFT_EBUSY);
@@ -165,7 +167,7 @@ static void propose(struct run *r) {
 
 static void change_network(struct run *r) {
   const uint64_t leader = cluster_leader(r->c);
-  if (per_cent(r, 45)) {
+  if (per_cent(r, 40)) {
     cluster_heal(r->c);
   } else if (per_cent(r, 50) && leader != 0) {
     cluster_isolate(r->c, leader);
@@ -188,23 +190,23 @@ static void event(struct run *r) {
     move_stream(r);
   } else if (dice < 760) {
     work_disk(r);
-  } else if (dice < 880) {
+  } else if (dice < 900) {
     pass_time(r);
-  } else if (dice < 930) {
+  } else if (dice < 940) {
     propose(r);
-  } else if (dice < 960) {
+  } else if (dice < 965) {
     cluster_open_any(r->c);
-  } else if (dice < 975) {
+  } else if (dice < 977) {
     administer(r);
-  } else if (dice < 980) {
+  } else if (dice < 981) {
     cut_stream(r);
   } else if (dice < 988) {
     if (server != NULL) assert_int_equal(cluster_campaign(r->c, server->id), 0);
-  } else if (dice < 992) {
+  } else if (dice < 991) {
     if (server != NULL) assert_int_equal(cluster_timeout(r->c, server->id), 0); /* too early */
   } else if (dice < 996) {
     change_network(r);
-  } else if (dice < 998) {
+  } else if (dice < 997) {
     crash(r);
   } else {
     remove_living(r);
@@ -270,6 +272,7 @@ static void run_seed(uint64_t seed, size_t servers, struct totals *totals) {
   const struct coracle_raft_status *status = &cluster_server(r->c, cluster_leader(r->c))->status;
   totals->terms += status->term;
   totals->commits += status->commit_index;
+  totals->truncations += r->c->truncations;
   totals->crashes += r->crashes;
   totals->removals += r->removals;
   cluster_free(r->c);
@@ -283,10 +286,11 @@ static void run_seeds(size_t servers) {
     return;
   }
   for (uint64_t seed = 1; seed <= SEEDS; seed++) run_seed(seed, servers, &totals);
-  print_message("terms %d, entries %d, crashes %d, living removed %d\n", (int)totals.terms, (int)totals.commits,
-                (int)totals.crashes, (int)totals.removals);
+  print_message("%d terms, %d entries, %d truncations, %d crashes, %d removed alive\n", (int)totals.terms,
+                (int)totals.commits, (int)totals.truncations, (int)totals.crashes, (int)totals.removals);
   assert_true(totals.terms > 3 * SEEDS);
   assert_true(totals.commits > 30 * SEEDS);
+  assert_true(totals.truncations > SEEDS);
   assert_true(totals.crashes > SEEDS / 2);
   assert_true(totals.removals > SEEDS / 10);
 }

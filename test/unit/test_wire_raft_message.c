@@ -19,8 +19,7 @@ static struct coracle_raft_entry *entry(uint64_t index, uint64_t term, enum cora
   return result;
 }
 
-/* ---- Datagrams --------------------------------------------------------------------------------------------
- */
+/* ---- Datagrams ---- */
 
 static struct coracle_raft_message datagram_message(uint8_t type) {
   return (struct coracle_raft_message){.type = type, .from = FROM, .to = TO, .term = 33, .round = 44};
@@ -158,8 +157,7 @@ static void other_types_are_refused(void **state) {
   }
 }
 
-/* ---- Hello ------------------------------------------------------------------------------------------------
- */
+/* ---- Hello ---- */
 
 static const struct hello hello_sample = {.protocol = HELLO_PROTOCOL,
                                           .cluster = {0xc0, 0xc1, [15] = 0xcf},
@@ -219,8 +217,7 @@ static void what_is_no_hello_is_refused(void **state) {
   bytes_close(&out);
 }
 
-/* ---- Appends ----------------------------------------------------------------------------------------------
- */
+/* ---- Appends ---- */
 
 static const char append_hex[] = "0500000000000000"                        /* term */
                                  "0700000000000000"                        /* previous_index */
