@@ -51,16 +51,9 @@ static void found(struct join *j) {
   join_member_encode(&self, &action->configuration.members[0]);
 }
 
-static void listen_for_cluster(struct join *j) {
-  j->listening_until_ms = j->now_ms + LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms;
-}
-
-/* A process that was stopped meanwhile has not listened: what it missed is still in its socket. */
-static void found_or_listen_again(struct join *j) {
-  if (join_elapsed(j, j->listening_until_ms, LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms))
-    listen_for_cluster(j);
-  else
-    found(j);
+static bool has_listened(const struct join *j) {
+  const uint64_t since_ms = j->listening_since_ms > j->awake_ms ? j->listening_since_ms : j->awake_ms;
+  return join_elapsed(j, since_ms, LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms);
 }
 
 static void try_to_bind(struct join *j, const struct join_situation *s) {
@@ -89,8 +82,8 @@ void bind_tick(struct join *j, const struct join_situation *s) {
         j->rest_until_ms = j->now_ms + j->options.election_timeout_ms +
                            random_below(&j->random, j->options.election_timeout_ms);
       bind_release(j);
-    } else if (join_is_fresh(j) && j->now_ms >= j->listening_until_ms) {
-      found_or_listen_again(j);
+    } else if (join_is_fresh(j) && has_listened(j)) {
+      found(j);
     }
   } else if (wants_address(j, s)) {
     try_to_bind(j, s);
@@ -109,7 +102,7 @@ void join_bound(struct join *j, const struct join_situation *s, uint64_t now_ms)
   if (!wants_address(j, s)) {
     bind_release(j);
   } else if (join_is_fresh(j)) {
-    listen_for_cluster(j);
+    j->listening_since_ms = now_ms;
     join_log(j, JOIN_LOG_INFO, "step 2: won the election address %s; listening for a cluster for %u ms",
              address, (unsigned)(LISTEN_HEARTBEATS * j->options.heartbeat_ms));
   } else if (join_leads(s)) {

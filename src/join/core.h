@@ -15,6 +15,8 @@ enum {
   BOOK_MAX = 64,           /* nodes remembered by address */
   TABLE_MAX = 32,          /* nodes whose credentials a leader keeps, members and those that would be */
   LISTEN_HEARTBEATS = 4,   /* how long a fresh holder of the address listens for a cluster before it founds */
+  LATE_HEARTBEATS = 2,     /* without a word from the leader */
+  SLEPT_HEARTBEATS = 2,    /* between two ticks: this process was stopped, or had no processor */
   BIND_EAGER_MS = 1,       /* between attempts in the first heartbeat after a stream ended */
   RIVAL_MS = 10000,        /* how long another established cluster is remembered; between complaints about it */
   REASON_BYTES_MAX = 2048, /* of a reason with its NUL: room for every member's name */
@@ -50,6 +52,7 @@ struct join {
   uint64_t now_ms;
   uint64_t ticked_ms; /* of the last join_tick() */
   uint64_t started_ms;
+  uint64_t awake_ms; /* since when it has been awake: the silence of others counts from then on */
   uint8_t cluster[JOIN_CLUSTER_BYTES]; /* zero: fresh */
 
   /* The election address. */
@@ -60,7 +63,7 @@ struct join {
   uint64_t bind_next_ms;        /* no attempt before */
   uint64_t bind_eager_until_ms; /* until then every BIND_EAGER_MS */
   uint64_t rest_until_ms;       /* a candidate that could not win leaves the address to others until then */
-  uint64_t listening_until_ms;  /* fresh holder */
+  uint64_t listening_since_ms;  /* fresh holder */
   bool campaign_pending;        /* CAMPAIGN is queued: the role will show it a moment later */
   uint64_t taken_since_ms;      /* somebody else has had it since, 0: not known to be taken */
   uint64_t answered_ms;         /* when its holder last answered anything */

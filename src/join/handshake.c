@@ -48,6 +48,17 @@ static void follow_new_leader(struct join *j, const struct join_situation *s) {
   j->accept_next_ms = j->now_ms;
 }
 
+/* The leader was heard within an election timeout, but not with its last heartbeats. It may be stopped,
+ * without holding the address; a fresh node that does must hear that there is a cluster before it founds
+ * another. */
+static bool leader_is_late(const struct join *j, const struct join_situation *s) {
+  for (size_t i = 0; i < s->raft.peers_n; i++)
+    if (s->raft.peers[i].id == s->raft.leader)
+      return join_elapsed(j, s->raft.peers[i].last_contact_ms,
+                          LATE_HEARTBEATS * (uint64_t)j->options.heartbeat_ms);
+  return false;
+}
+
 /* Resends what is not answered, as a follower. Without a leader the ACCEPT goes to the election address:
  * whoever holds it learns where this node is, and answers if it leads. */
 static void follow(struct join *j, const struct join_situation *s) {
@@ -59,7 +70,7 @@ static void follow(struct join *j, const struct join_situation *s) {
   const bool hears = join_hears_leader(s);
   if (j->handshake == HANDSHAKE_ACCEPT && hears && join_find_address(j, s, j->handshake_leader, &leader))
     send_accept(j, s, &leader, j->handshake_leader);
-  else if (!hears && (j->taken_since_ms != 0 || !join_is_fresh(j)))
+  else if (hears ? leader_is_late(j, s) : j->taken_since_ms != 0 || !join_is_fresh(j))
     send_accept(j, s, &j->options.election, 0);
   if (j->handshake == HANDSHAKE_CREDENTIALS)
     send_credentials(j, s, &j->handshake_address, j->handshake_leader, true);
@@ -118,7 +129,9 @@ static void receive_saved(struct join *j, const struct join_datagram *datagram) 
   join_log(j, JOIN_LOG_INFO, "step 7: %s saved our credentials", j->handshake_name);
 }
 
-static void receive_refused(struct join *j, const struct join_datagram *datagram) {
+static void receive_refused(struct join *j, const struct join_situation *s,
+                            const struct join_datagram *datagram) {
+  if (join_hears_leader(s)) return; /* a leader that refuses it would not keep it company */
   j->answered_ms = j->now_ms;
   if (strcmp(j->refused, datagram->message->text) == 0) return;
   snprintf(j->refused, sizeof j->refused, "%s", datagram->message->text);
@@ -228,7 +241,7 @@ void handshake_receive(struct join *j, const struct join_situation *s, const str
     if (is_in_own_cluster(j, datagram)) receive_saved(j, datagram);
     return;
   case JOIN_REFUSED:
-    if (is_in_own_cluster(j, datagram) || was_fresh) receive_refused(j, datagram);
+    if (is_in_own_cluster(j, datagram) || was_fresh) receive_refused(j, s, datagram);
     return;
   }
 }

@@ -104,12 +104,22 @@ static void orphan_tick(struct join *j, const struct join_situation *s) {
   if (s->established || s->raft.voter) return;
   uint64_t since_ms =
       j->cluster_heard_ms > j->leaderless_since_ms ? j->cluster_heard_ms : j->leaderless_since_ms;
+  if (j->awake_ms > since_ms) since_ms = j->awake_ms;
   if (join_elapsed(j, since_ms, j->options.election_timeout_ms))
     bind_yield(j, "its leader vanished before it had any followers");
 }
 
+/* What was sent to a process that was stopped is still in its sockets. Until it has had the time to read
+ * that, it takes nobody for gone. */
+static void notice_sleep(struct join *j) {
+  if (join_elapsed(j, j->ticked_ms, SLEPT_HEARTBEATS * (uint64_t)j->options.heartbeat_ms))
+    j->awake_ms = j->now_ms;
+  j->ticked_ms = j->now_ms;
+}
+
 void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) {
-  j->now_ms = j->ticked_ms = now_ms;
+  j->now_ms = now_ms;
+  notice_sleep(j);
   if (join_hears_leader(s)) j->leaderless_since_ms = now_ms;
   orphan_tick(j, s);
   if (join_is_between_cores(j, s)) return;

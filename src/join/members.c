@@ -74,6 +74,7 @@ static bool is_dead(const struct join *j, const struct join_situation *s, uint64
     uint64_t heard_ms = book_heard_ms(j, id);
     if (peer->last_contact_ms > heard_ms) heard_ms = peer->last_contact_ms;
     if (s->raft.leader_since_ms > heard_ms) heard_ms = s->raft.leader_since_ms;
+    if (j->awake_ms > heard_ms) heard_ms = j->awake_ms;
     return !peer->link && join_elapsed(j, heard_ms, j->options.election_timeout_ms);
   }
   return false;
@@ -114,6 +115,31 @@ static bool has_successor(const struct join *j, const struct join_situation *s,
   return false;
 }
 
+static bool is_in_contact(const struct join *j, const struct join_situation *s, uint64_t id) {
+  for (size_t i = 0; i < s->raft.peers_n; i++) {
+    const struct coracle_raft_peer_status *peer = &s->raft.peers[i];
+    if (peer->id != id) continue;
+    return id == j->options.id ||
+           (peer->link && !join_elapsed(j, peer->last_contact_ms, j->options.election_timeout_ms));
+  }
+  return false;
+}
+
+/* Without that voter a majority of the others must be there to agree. To shrink the cluster around voters
+ * that cannot answer either would leave it without a majority even when the one removed comes back. */
+static bool can_do_without(const struct join *j, const struct join_situation *s,
+                           const struct coracle_raft_member *member) {
+  uint32_t voters = 0, there = 0;
+  if (!member->voter) return true;
+  for (uint32_t i = 0; i < s->configuration->members_n; i++) {
+    const struct coracle_raft_member *other = &s->configuration->members[i];
+    if (!other->voter || other->id == member->id) continue;
+    voters++;
+    there += is_in_contact(j, s, other->id);
+  }
+  return there > voters / 2;
+}
+
 /* Takes the first dead member that may go out of *next, and says so in `text`. */
 static bool remove_dead(const struct join *j, const struct join_situation *s,
                         struct coracle_raft_configuration *next, struct bytes *text) {
@@ -123,6 +149,7 @@ static bool remove_dead(const struct join *j, const struct join_situation *s,
     if (id == j->options.id || join_member_decode(&next->members[i], &info) != 0 || !is_dead(j, s, id))
       continue;
     if (!info.memory_storage && !has_successor(j, s, &info)) continue;
+    if (!can_do_without(j, s, &next->members[i])) continue;
     bytes_printf(text, "membership: removing %s (%016" PRIx64 "): it is dead%s", info.name, id,
                  info.memory_storage ? ", and its memory storage with it" : " and replaced");
     next->members[i] = next->members[--next->members_n];

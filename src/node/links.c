@@ -42,9 +42,21 @@ static bool is_open_or_opening(const struct node *node, uint64_t peer) {
   return false;
 }
 
+static bool core_has_link(struct node *node, uint64_t peer) {
+  struct coracle_raft_status status;
+  coracle_raft_status(replica_raft(node->replica), node->now_ms, &status);
+  for (size_t i = 0; i < status.peers_n; i++)
+    if (status.peers[i].id == peer) return status.peers[i].link;
+  return false;
+}
+
+/* A stream that came up while its peer was no member is news to the core when the peer is one again. */
 void link_open(struct node *node, uint64_t peer, const struct address *http,
                const uint8_t token[WRITE_TOKEN_BYTES]) {
-  if (is_open_or_opening(node, peer) || !leads(node)) return;
+  if (!leads(node)) return;
+  if (link_find(node, peer, STREAM_FOLLOWER) != NULL && !core_has_link(node, peer))
+    tell_core(node, CORACLE_RAFT_LINK_UP, peer);
+  if (is_open_or_opening(node, peer)) return;
   struct node_stream *stream = node_stream_new(node, STREAM_FOLLOWER);
   stream->peer = peer;
   stream->peer_http = *http;

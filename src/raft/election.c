@@ -212,12 +212,16 @@ void raft_receive_vote_request(struct coracle_raft *raft, const struct coracle_r
 void raft_receive_vote_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
   struct raft_peer *peer = raft_peer_find(raft, reply->from);
   const bool pre = reply->vote_reply.pre, granted = reply->vote_reply.granted;
+  if (peer == NULL || !peer->voter) { /* only voters were asked */
+    raft->counters.dropped_stranger++;
+    return;
+  }
   if (reply->term > raft->term && !(pre && granted)) {
     raft_become_follower(raft, reply->term, 0);
     return;
   }
   const enum coracle_raft_role asking = pre ? CORACLE_RAFT_PRE_CANDIDATE : CORACLE_RAFT_CANDIDATE;
-  if (peer == NULL || !peer->voter || raft->role != asking || reply->round != raft->round) {
+  if (raft->role != asking || reply->round != raft->round) {
     raft->counters.dropped_stale++;
     return;
   }

@@ -80,7 +80,14 @@ bool raft_hear_leader(struct coracle_raft *raft, const struct coracle_raft_messa
   return true;
 }
 
+/* A leader that is no member here may lead a later configuration than the one in this log. Its appends will
+ * bring that one, over a stream that it could only open with this server's credentials; a datagram of a
+ * stranger is not enough. */
 void raft_receive_heartbeat(struct coracle_raft *raft, const struct coracle_raft_message *heartbeat) {
+  if (raft_peer_find(raft, heartbeat->from) == NULL) {
+    raft->counters.dropped_stranger++;
+    return;
+  }
   if (heartbeat->heartbeat.commit > raft_log_last_index(&raft->log)) {
     raft->counters.dropped_invalid++;
     return;
@@ -99,12 +106,12 @@ void raft_receive_heartbeat(struct coracle_raft *raft, const struct coracle_raft
 
 struct raft_peer *raft_hear_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
   struct raft_peer *peer = raft_peer_find(raft, reply->from);
-  if (reply->term > raft->term) {
-    raft_become_follower(raft, reply->term, 0);
+  if (peer == NULL) { /* only members were asked anything */
+    raft->counters.dropped_stranger++;
     return NULL;
   }
-  if (peer == NULL) {
-    raft->counters.dropped_stranger++;
+  if (reply->term > raft->term) {
+    raft_become_follower(raft, reply->term, 0);
     return NULL;
   }
   if (raft->role != CORACLE_RAFT_LEADER || reply->term != raft->term) {

@@ -118,7 +118,8 @@ static void back_up(struct coracle_raft *raft, struct raft_peer *peer,
   peer->next = next > peer->match ? next : peer->match + 1;
 }
 
-/* What it once acknowledged it cannot refuse: it has lost its log, and asking it again would go in circles. */
+/* What it once acknowledged it cannot refuse: it has lost its log, and asking it again would go in circles.
+ */
 static bool is_refusal_to_heed(const struct raft_peer *peer, uint64_t previous_index) {
   return previous_index > peer->match &&
          (previous_index == peer->next - 1 || peer->state == REPLICATION_PIPELINE);

@@ -9,6 +9,7 @@ A failed test prints the log of each of its nodes. At the end of every test its 
 must exit with 0, so each test is a test for leaks as well when CORACLE_BIN was built with the asan preset.
 Nothing a test starts outlives it."""
 
+import itertools
 import os
 import signal
 import sys
@@ -85,21 +86,32 @@ class Maker:
 
     def __init__(self, folder):
         self.folder = folder
+        self.numbers = itertools.count()
         self.made = []
 
     def __call__(self, size=3, options=()):
-        cluster = Cluster(self.folder / f"cluster{len(self.made)}", size, options)
+        cluster = Cluster(self.folder / f"cluster{next(self.numbers)}", size, options)
         self.made.append(cluster)
         _clusters.append(cluster)
         return cluster
+
+    def end(self, cluster):
+        """Ends one before the test does, for tests that make many."""
+        self._end_well(cluster)
+        cluster.kill_all()
+        self.made.remove(cluster)
+        _clusters.remove(cluster)
+
+    def _end_well(self, cluster):
+        cluster.check_alive()
+        bad = cluster.shut_down() + cluster.complaints()
+        assert not bad, bad
 
     def close(self, gently=True):
         try:
             if gently:
                 for cluster in self.made:
-                    cluster.check_alive()
-                    bad = cluster.shut_down() + cluster.complaints()
-                    assert not bad, bad
+                    self._end_well(cluster)
         finally:
             for cluster in self.made:
                 cluster.kill_all()

@@ -222,15 +222,30 @@ void scene_tick(struct scene *s) {
   carry_out_all(s);
 }
 
+/* The leader's heartbeats, and what they are answered with. */
+static void hear_peers(struct scene *s) {
+  const struct coracle_raft_status *raft = &s->situation.raft;
+  if (s->silent || !raft->hears_leader) return;
+  for (size_t i = 0; i < raft->peers_n; i++)
+    if (raft->peers[i].link && (raft->role == CORACLE_RAFT_LEADER || raft->peers[i].id == raft->leader))
+      s->situation.raft.peers[i].last_contact_ms = s->now_ms;
+}
+
 void scene_run(struct scene *s, uint64_t ms) {
   const uint64_t end_ms = s->now_ms + ms;
   if (s->now_ms == START_MS) scene_tick(s);
   for (uint64_t at_ms; (at_ms = join_wakeup_ms(s->join)) <= end_ms;) {
     assert_true(at_ms > s->now_ms); /* else the node would turn without end */
     s->now_ms = at_ms;
+    hear_peers(s);
     scene_tick(s);
   }
   s->now_ms = end_ms;
+}
+
+void scene_stop(struct scene *s, uint64_t ms) {
+  s->now_ms += ms;
+  scene_tick(s);
 }
 
 void assert_script(struct scene *s, const char *expected) {

@@ -37,6 +37,7 @@ struct scene {
   struct coracle_raft_configuration configuration;
   enum scene_address address; /* how the kernel answers a bind */
   bool durable;               /* the members' storage outlives them */
+  bool silent;                /* the core hears nothing from anybody, not even over open streams */
   bool holding;
   uint64_t now_ms, mark_ms;
   uint64_t counter; /* of datagrams heard */
@@ -51,6 +52,7 @@ void scene_close(struct scene *);
 void scene_mark(struct scene *);
 void scene_tick(struct scene *);            /* something changed: the node ticks */
 void scene_run(struct scene *, uint64_t ms); /* time passes */
+void scene_stop(struct scene *, uint64_t ms); /* ... without the process: it was stopped, and then ticks */
 /* Compares what was done since the mark, and marks. */
 void assert_script(struct scene *, const char *expected);
 /* Text was logged since the mark. */

@@ -168,7 +168,7 @@ void process_poke(struct world *w, int node) {
   event->incarnation = p->incarnation;
 }
 
-static void step(struct world *w, int node, struct node_event event) {
+void process_step(struct world *w, int node, struct node_event event) {
   event.now_ms = world_node_ms(w);
   event.wall_ms = WALL_START_MS + world_now_ms(w);
   node_step(w->processes[node].node, &event);
@@ -202,8 +202,7 @@ static void log_line(struct world *w, int node, const struct node_effect *effect
 
 static void carry_out(struct world *w, int node, const struct node_effect *effect) {
   struct process *p = &w->processes[node];
-  struct world_connection *connection;
-  int side;
+  struct end *end;
   switch (effect->type) {
   case NODE_SEND:
     net_send(w, p->udp, effect->to, effect->data, effect->n);
@@ -220,21 +219,20 @@ static void carry_out(struct world *w, int node, const struct node_effect *effec
     p->http_open = true;
     return;
   case NODE_CONNECT:
-    net_connect(w, node, effect->stream, NULL, effect->to);
+    end = net_connect(w, node, effect->to);
+    end->stream = effect->stream;
+    node_stream_set_user(effect->stream, end);
     return;
   case NODE_WRITE:
-    net_find_end(effect->stream, &connection, &side);
-    WORLD_CHECK(w, effect->n > 0 && connection->ends[side].state == END_OPEN);
-    net_write(w, connection, side, effect->data, effect->n);
+    WORLD_CHECK(w, effect->n > 0 && net_end_of(effect->stream)->state == END_OPEN);
+    net_write(w, net_end_of(effect->stream), effect->data, effect->n);
     return;
   case NODE_PAUSE:
   case NODE_RESUME:
-    net_find_end(effect->stream, &connection, &side);
-    net_pause(w, connection, side, effect->type == NODE_PAUSE);
+    net_pause(w, net_end_of(effect->stream), effect->type == NODE_PAUSE);
     return;
   case NODE_CLOSE:
-    net_find_end(effect->stream, &connection, &side);
-    net_close(w, connection, side);
+    net_close(w, net_end_of(effect->stream));
     return;
   case NODE_LOG:
     log_line(w, node, effect);
@@ -263,38 +261,44 @@ static void carry_out_all(struct world *w, int node) {
   }
 }
 
-/* One of the things that are ready for a process, drawn by lot. */
-static bool feed_one(struct world *w, int node) {
-  struct process *p = &w->processes[node];
-  enum { READY_MAX = 32 };
-  struct {
-    struct world_connection *connection;
-    int side;
-  } ready[READY_MAX];
-  size_t ends_n = 0;
+static size_t ready_ends(struct world *w, int node, struct end **ready, size_t limit) {
+  size_t n = 0;
   for (struct list_link *at = list_first(&w->connections); at != NULL; at = list_next(&w->connections, at)) {
     struct world_connection *connection = CONTAINER_OF(at, struct world_connection, link);
-    for (int side = 0; side < 2 && ends_n < READY_MAX; side++) {
-      if (connection->ends[side].owner != node || !net_end_is_ready(w, connection, side)) continue;
-      ready[ends_n].connection = connection;
-      ready[ends_n++].side = side;
+    for (int side = 0; side < 2 && n < limit; side++) {
+      struct end *end = &connection->ends[side];
+      if (end->owner == node && net_end_is_ready(w, end)) ready[n++] = end;
     }
   }
+  return n;
+}
+
+static void feed_datagram(struct world *w, int node) {
+  struct process *p = &w->processes[node];
+  struct letter *letter = *(struct letter **)queue_at(&p->inbox, 0);
+  queue_pop(&p->inbox);
+  process_step(w, node,
+               (struct node_event){.type = NODE_DATAGRAM, .from = letter->from, .data = letter->data, .n = letter->n});
+  free(letter);
+}
+
+/* One of the things that are ready for a process, drawn by lot; false when there is none. */
+static bool feed_one(struct world *w, int node) {
+  struct process *p = &w->processes[node];
+  enum { READY_MAX = 64 };
+  struct end *ready[READY_MAX];
+  const size_t ends_n = ready_ends(w, node, ready, READY_MAX);
   const bool is_due = p->wake_ms <= world_node_ms(w), has_mail = p->inbox.n > 0;
   const size_t n = ends_n + is_due + has_mail;
   if (n == 0) return false;
   const size_t drawn = world_dice(w, n);
   if (drawn < ends_n) {
-    net_end_feed(w, ready[drawn].connection, ready[drawn].side);
+    net_end_feed(w, ready[drawn]);
   } else if (drawn == ends_n && is_due) {
     p->wake_ms = UINT64_MAX;
-    step(w, node, (struct node_event){.type = NODE_TICK});
+    process_step(w, node, (struct node_event){.type = NODE_TICK});
   } else {
-    struct letter *letter = *(struct letter **)queue_at(&p->inbox, 0);
-    queue_pop(&p->inbox);
-    step(w, node,
-         (struct node_event){.type = NODE_DATAGRAM, .from = letter->from, .data = letter->data, .n = letter->n});
-    free(letter);
+    feed_datagram(w, node);
   }
   return true;
 }
@@ -303,7 +307,7 @@ static void tell_bind(struct world *w, int node) {
   struct process *p = &w->processes[node];
   const enum bind_report report = p->bind_report;
   p->bind_report = BIND_NOTHING;
-  step(w, node, (struct node_event){.type = report == BIND_WON ? NODE_BOUND : NODE_TAKEN});
+  process_step(w, node, (struct node_event){.type = report == BIND_WON ? NODE_BOUND : NODE_TAKEN});
 }
 
 static void finish_turn(struct world *w, int node) {
@@ -317,17 +321,19 @@ static void finish_turn(struct world *w, int node) {
   if (!p->exited) return;
   world_trace(w, node, "has ended");
   net_process_ended(w, node, false);
+  if (w->holder == node) w->holder = HOLDER_NOBODY;
   process_free(p);
 }
 
 static void turn(struct world *w, int node) {
   struct process *p = &w->processes[node];
-  uint64_t inputs = 1 + world_dice(w, INPUTS_PER_TURN_MAX);
+  const uint64_t wanted = 1 + world_dice(w, INPUTS_PER_TURN_MAX);
+  uint64_t fed = 0;
   p->turn_due = false;
   if (p->paused) return;
-  while (inputs > 0 && feed_one(w, node)) inputs--;
-  finish_turn(w, node);
-  if (inputs == 0) process_poke(w, node); /* there may be more */
+  while (fed < wanted && feed_one(w, node)) fed++;
+  if (fed > 0) finish_turn(w, node);
+  if (fed == wanted) process_poke(w, node); /* there may be more */
 }
 
 /* ---- Steps ---- */
@@ -393,7 +399,7 @@ void world_start(struct world *w, int node) {
   p->id = random_next(&w->random) | 1;
   p->udp = local((uint16_t)(20000 + p->incarnation % 40000));
   fill_random(w, p->token, sizeof p->token);
-  p->paused = p->http_open = p->turn_due = p->exited = false;
+  p->paused = p->stopping = p->http_open = p->turn_due = p->exited = false;
   p->wake_ms = UINT64_MAX;
   p->bind_report = BIND_NOTHING;
   p->log.n = 0;
@@ -416,7 +422,7 @@ void world_start(struct world *w, int node) {
   fill_random(w, options.store_key, sizeof options.store_key);
   p->node = node_new(&options, world_node_ms(w));
   world_trace(w, node, "is started with id %016" PRIx64, p->id);
-  step(w, node, (struct node_event){.type = NODE_START});
+  process_step(w, node, (struct node_event){.type = NODE_START});
   finish_turn(w, node);
 }
 
@@ -440,7 +446,9 @@ void world_kill(struct world *w, int node) {
 void world_terminate(struct world *w, int node) {
   WORLD_CHECK(w, world_is_running(w, node));
   world_trace(w, node, "is told to stop");
-  step(w, node, (struct node_event){.type = NODE_STOP});
+  w->processes[node].stopping = true;
+  net_stop_listening(w, node);
+  process_step(w, node, (struct node_event){.type = NODE_STOP});
   finish_turn(w, node);
 }
 
@@ -493,6 +501,11 @@ struct address world_udp(struct world *w, int node) {
 
 int world_holder(const struct world *w) {
   return w->holder < 0 ? -1 : w->holder;
+}
+
+void world_occupy(struct world *w, bool occupy) {
+  WORLD_CHECK(w, w->holder == (occupy ? HOLDER_NOBODY : HOLDER_OTHER));
+  w->holder = occupy ? HOLDER_OTHER : HOLDER_NOBODY;
 }
 
 bool world_http_is_open(const struct world *w, int node) {

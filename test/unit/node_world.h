@@ -26,6 +26,7 @@
 #ifndef CORACLE_TEST_NODE_WORLD_H
 #define CORACLE_TEST_NODE_WORLD_H
 
+#include "base/queue.h"
 #include "http/response.h"
 #include "node/node.h"
 
@@ -92,7 +93,9 @@ uint64_t world_id(struct world *, int node);
 struct address world_http(struct world *, int node);
 struct address world_udp(struct world *, int node);
 struct address world_election(void);
-int world_holder(const struct world *); /* who has the election address; -1: nobody */
+int world_holder(const struct world *); /* who has the election address; -1: none of the nodes */
+/* Another program takes the election address, or lets go of it; it must be free. A tap there hears what is sent to it. */
+void world_occupy(struct world *, bool occupy);
 bool world_http_is_open(const struct world *, int node);
 /* It has logged such a line since it was started. */
 bool world_has_logged(const struct world *, int node, const char *text);
@@ -106,6 +109,9 @@ bool world_is_formed(struct world *);
 /* Killing that one leaves every established cluster with a majority of voters that can still meet: the rest can elect
  * without it. With memory storage a dead voter never comes back under its id. */
 bool world_can_spare(struct world *, int node);
+/* Without that one (which is stopped, or killed) somebody of the established cluster is awake to tell fresh nodes of it,
+ * or keeps the election address from them; or there is none yet. Else they would found another, not knowing better. */
+bool world_has_witness(struct world *, int without, bool stopped);
 
 /* ---- The network ---- */
 
@@ -128,8 +134,7 @@ struct tap *world_tap(struct world *, struct address); /* lives as long as the w
 
 /* The test's end of a stream. Lives as long as the world. */
 struct wire {
-  struct world_connection *connection; /* the world's */
-  int side;
+  struct end *end; /* the world's */
   bool connected; /* the other end has the connection in its backlog, or took it */
   bool ended;     /* the other end has closed it */
   bool reading;   /* true unless wire_read(false) */
@@ -158,16 +163,16 @@ struct client {
   int node;
   struct http_response_parser *parser;
   size_t parsed;        /* bytes of wire->received */
-  size_t requests_n;    /* sent */
+  struct queue asked;   /* of struct asked, in order; private to node_world_client.c */
   struct queue answers; /* of struct answer_seen, in order */
-  bool broken;          /* what came is no HTTP: never expected */
 };
 
 void client_open(struct client *, struct world *, int node);
 void client_close(struct client *);
 /* Sends METHOD TARGET with a JSON body (NULL: none) and does not wait. */
 void client_ask(struct client *, const char *method, const char *target, const char *body);
-/* The answers that have come so far; fails the test if there are more than requests. */
+/* The answers that have come so far. Fails the test if there are more than requests, and checks each against its
+ * request and against what others have been answered. */
 size_t client_answers(struct client *);
 /* The i-th; it must have come. The body ends in a NUL that does not count. */
 const struct answer_seen *client_answer(struct client *, size_t i);
@@ -177,8 +182,9 @@ const char *answer_header(const struct answer_seen *, const char *name);
 struct answer_seen world_ask(struct world *, int node, const char *method, const char *target, const char *body,
                              uint64_t limit_ms);
 void answer_close(struct answer_seen *);
-/* The same; only the status, and the body must have `has` in it (NULL: anything). */
+/* The same, within a second, and only the status. */
 int world_status(struct world *, int node, const char *method, const char *target, const char *body);
+/* The same; the body must have `has` in it (NULL: anything). */
 void assert_answer(struct world *, int node, const char *method, const char *target, const char *body, int status,
                    const char *has);
 

@@ -17,6 +17,7 @@ enum {
   OWNER_TEST = -1,   /* of an end: the test */
   HOLDER_NOBODY = -1,
   HOLDER_DYING = -2, /* its process is gone, its port not yet free */
+  HOLDER_OTHER = -3, /* world_occupy() */
   PIPE_BYTES = 64 * 1024,    /* the kernel's buffers, of each direction */
   READ_BYTES = 64 * 1024,    /* at most, at a time */
   INBOX_MAX = 256,           /* datagrams in the kernel for one process; further ones are lost */
@@ -64,6 +65,8 @@ enum end_state {
 };
 
 struct end {
+  struct world_connection *connection; /* that it is an end of */
+  int side;
   int owner; /* a node, or OWNER_TEST */
   enum end_state state;
   struct node_stream *stream; /* a node's, while it knows of it */
@@ -109,7 +112,7 @@ struct process {
   uint64_t id; /* at its start */
   uint8_t token[WRITE_TOKEN_BYTES];
   struct address http, udp;
-  bool paused, http_open, turn_due, exited;
+  bool paused, stopping, http_open, turn_due, exited;
   struct queue inbox; /* of struct letter * */
   uint64_t wake_ms;
   enum bind_report bind_report;
@@ -141,6 +144,7 @@ struct world {
 /* node_world.c */
 struct world_event *world_schedule(struct world *, enum event_type, uint64_t after_us);
 uint64_t world_node_ms(const struct world *); /* the nodes' clock */
+void process_step(struct world *, int node, struct node_event); /* its times are filled in */
 void process_poke(struct world *, int node);  /* something is ready for it */
 __attribute__((format(printf, 3, 4))) void world_trace(struct world *, int node, const char *format, ...);
 void world_hash(struct world *, const void *data, size_t n);
@@ -149,19 +153,22 @@ uint64_t hash_bytes(uint64_t hash, const void *data, size_t n);
 /* node_world_net.c */
 void net_send(struct world *, struct address from, struct address to, const void *data, size_t n);
 void net_datagram_arrives(struct world *, struct letter *);
-void net_connect(struct world *, int owner, struct node_stream *, struct wire *, struct address to);
+struct end *net_connect(struct world *, int owner, struct address to);
 void net_connection_arrives(struct world *, struct world_event *);
 void net_bytes_arrive(struct world *, struct world_event *);
 void net_deadline(struct world *, struct world_event *);
-void net_write(struct world *, struct world_connection *, int side, const void *data, size_t n);
-void net_close(struct world *, struct world_connection *, int side);
-void net_pause(struct world *, struct world_connection *, int side, bool pause);
+void net_write(struct world *, struct end *, const void *data, size_t n);
+void net_close(struct world *, struct end *);
+void net_pause(struct world *, struct end *, bool pause);
 /* The process is gone: its sockets close. */
 void net_process_ended(struct world *, int node, bool killed);
-/* Is there anything for the owner of that end? If `feed`, it is given to it, or a part of it. */
-bool net_end_is_ready(const struct world *, const struct world_connection *, int side);
-void net_end_feed(struct world *, struct world_connection *, int side);
-void net_find_end(const struct node_stream *, struct world_connection **, int *side);
+void net_stop_listening(struct world *, int node);
+/* Is there anything for the node that owns that end? */
+bool net_end_is_ready(const struct world *, const struct end *);
+/* Tells it, or a part of it. */
+void net_end_feed(struct world *, struct end *);
+struct end *net_end_of(const struct node_stream *);
+void net_wire_readable(struct world *, struct wire *);
 void net_free(struct world *);
 
 /* node_world_check.c */

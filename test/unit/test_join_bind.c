@@ -122,6 +122,26 @@ static void the_unestablished_keep_nobody_from_founding(void **state) {
   scene_close(&s);
 }
 
+/* What it missed is still in its socket. */
+static void a_stopped_process_has_not_listened(void **state) {
+  (void)state;
+  for (uint64_t before = 0; before < 4 * HEARTBEAT_MS; before += 10) {
+    struct scene s;
+    scene_open(&s);
+    scene_run(&s, before);
+    scene_mark(&s);
+    scene_stop(&s, 3 * HEARTBEAT_MS);
+    scene_stop(&s, 400);
+    assert_script(&s, "");
+    scene_run(&s, 4 * HEARTBEAT_MS - 1);
+    assert_script(&s, "");
+    scene_run(&s, 1);
+    assert_script(&s, "1 found\n"
+                      "1 open http\n");
+    scene_close(&s);
+  }
+}
+
 static void clusters_and_new_ids_come_from_the_seed(void **state) {
   (void)state;
   struct scene s;
@@ -158,6 +178,25 @@ static void who_follows_leaves_the_address_alone(void **state) {
   struct scene s;
   open_voter(&s);
   scene_run(&s, 2000);
+  assert_script(&s, "");
+  scene_close(&s);
+}
+
+/* A leader that is stopped just when it has not got the address: a fresh node that has it must not take the
+ * silence for an empty house. */
+static void who_follows_a_late_leader_lets_the_address_know(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_run(&s, 1000);
+  s.silent = true;
+  scene_mark(&s);
+  scene_run(&s, 160);
+  assert_script(&s, "100 ACCEPT to election\n"
+                    "150 ACCEPT to election\n");
+  assert_true(s.sent.card.established);
+  s.silent = false;
+  scene_run(&s, 500);
   assert_script(&s, "");
   scene_close(&s);
 }
@@ -508,6 +547,22 @@ static void an_orphan_waits_while_its_cluster_is_heard(void **state) {
   scene_close(&s);
 }
 
+/* The leader may have spoken all the time. */
+static void an_orphan_that_was_stopped_listens_first(void **state) {
+  (void)state;
+  struct scene s;
+  open_orphan(&s, false);
+  scene_run(&s, 100);
+  for (int i = 0; i < 5; i++) {
+    scene_stop(&s, 10 * ELECTION_TIMEOUT_MS);
+    scene_run(&s, ELECTION_TIMEOUT_MS - HEARTBEAT_MS);
+    assert_int_equal(join_id(s.join), 1);
+  }
+  scene_run(&s, 2 * HEARTBEAT_MS);
+  assert_int_not_equal(join_id(s.join), 1);
+  scene_close(&s);
+}
+
 /* A foreign cluster's chatter is no sign of life. */
 static void an_orphan_does_not_wait_for_strangers(void **state) {
   (void)state;
@@ -529,8 +584,10 @@ int main(void) {
       cmocka_unit_test(a_fresh_winner_that_hears_a_leader_joins_it),
       cmocka_unit_test(a_fresh_winner_founds_nothing_beside_an_established_cluster),
       cmocka_unit_test(the_unestablished_keep_nobody_from_founding),
+      cmocka_unit_test(a_stopped_process_has_not_listened),
       cmocka_unit_test(clusters_and_new_ids_come_from_the_seed),
       cmocka_unit_test(who_follows_leaves_the_address_alone),
+      cmocka_unit_test(who_follows_a_late_leader_lets_the_address_know),
       cmocka_unit_test(a_learner_never_binds),
       cmocka_unit_test(the_end_of_the_stream_makes_eager),
       cmocka_unit_test(the_address_won_means_campaign),
@@ -547,6 +604,7 @@ int main(void) {
       cmocka_unit_test(an_orphan_starts_afresh),
       cmocka_unit_test(an_orphan_of_an_established_cluster_waits),
       cmocka_unit_test(an_orphan_waits_while_its_cluster_is_heard),
+      cmocka_unit_test(an_orphan_that_was_stopped_listens_first),
       cmocka_unit_test(an_orphan_does_not_wait_for_strangers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

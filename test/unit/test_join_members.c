@@ -181,7 +181,8 @@ static void neither_silence_nor_a_broken_stream_alone_is_death(void **state) {
   (void)state;
   struct scene s;
   open_leader(&s, false);
-  scene_run(&s, 20 * ELECTION_TIMEOUT_MS); /* b and c silent, streams open */
+  s.silent = true;
+  scene_run(&s, 20 * ELECTION_TIMEOUT_MS); /* streams open */
   assert_script(&s, "");
   scene_link(&s, 'b', false);
   scene_link(&s, 'c', false);
@@ -201,7 +202,6 @@ static void a_new_leader_waits_an_election_timeout(void **state) {
   struct scene s;
   open_leader(&s, false);
   scene_link(&s, 'b', false);
-  scene_link(&s, 'c', false);
   scene_lose_leader(&s);
   scene_run(&s, 10 * ELECTION_TIMEOUT_MS);
   scene_lead(&s, 9);
@@ -210,6 +210,20 @@ static void a_new_leader_waits_an_election_timeout(void **state) {
   assert_null(memmem(s.script.data, s.script.n, "change", 6));
   scene_run(&s, HEARTBEAT_MS);
   assert_non_null(memmem(s.script.data, s.script.n, "change -b\n", 10));
+  scene_close(&s);
+}
+
+/* It is not the others who were silent. */
+static void a_leader_that_was_stopped_listens_first(void **state) {
+  (void)state;
+  struct scene s;
+  open_leader(&s, false);
+  scene_link(&s, 'c', false);
+  scene_stop(&s, 10 * ELECTION_TIMEOUT_MS);
+  scene_run(&s, ELECTION_TIMEOUT_MS - HEARTBEAT_MS);
+  assert_script(&s, "");
+  scene_run(&s, 2 * HEARTBEAT_MS);
+  assert_logged(&s, "removing c");
   scene_close(&s);
 }
 
@@ -285,6 +299,37 @@ static void a_restart_is_a_removal_and_an_addition(void **state) {
   assert_script(&s, "0 CREDENTIALS to d\n"
                     "0 SAVED to d\n"
                     "0 change +d\n");
+  scene_close(&s);
+}
+
+/* Two of three are out of contact. Were the dead one removed, the other, which may only have been stopped,
+ * would be needed for every vote from then on, and the dead one's return would help nobody. */
+static void nobody_is_removed_whom_the_rest_cannot_do_without(void **state) {
+  (void)state;
+  struct scene s;
+  open_leader(&s, false);
+  scene_link(&s, 'b', false);
+  scene_link(&s, 'c', false);
+  scene_run(&s, 10 * ELECTION_TIMEOUT_MS);
+  assert_script(&s, "");
+  scene_configure(&s, "abcde", ""); /* the same with three of five */
+  for (char node = 'c'; node <= 'e'; node++) scene_link(&s, node, false);
+  scene_run(&s, 10 * ELECTION_TIMEOUT_MS);
+  assert_script(&s, "");
+  scene_link(&s, 'd', true); /* d is back */
+  scene_run(&s, HEARTBEAT_MS);
+  assert_non_null(memmem(s.script.data, s.script.n, "change -c\n", 10));
+  /* A learner has no vote, and a leader of two is a majority of what is left. */
+  scene_configure(&s, "abcd", "e");
+  s.silent = true;
+  scene_link(&s, 'e', false);
+  scene_run(&s, 2 * ELECTION_TIMEOUT_MS);
+  assert_non_null(memmem(s.script.data, s.script.n, "change -e\n", 10));
+  scene_mark(&s);
+  scene_configure(&s, "ab", "");
+  scene_link(&s, 'b', false);
+  scene_run(&s, 2 * ELECTION_TIMEOUT_MS);
+  assert_non_null(memmem(s.script.data, s.script.n, "change -b\n", 10));
   scene_close(&s);
 }
 
@@ -367,9 +412,11 @@ int main(void) {
       cmocka_unit_test(a_dead_memory_member_is_removed),
       cmocka_unit_test(neither_silence_nor_a_broken_stream_alone_is_death),
       cmocka_unit_test(a_new_leader_waits_an_election_timeout),
+      cmocka_unit_test(a_leader_that_was_stopped_listens_first),
       cmocka_unit_test(a_dead_durable_member_is_removed_for_a_successor_only),
       cmocka_unit_test(a_successor_that_has_gone_replaces_nobody),
       cmocka_unit_test(a_restart_is_a_removal_and_an_addition),
+      cmocka_unit_test(nobody_is_removed_whom_the_rest_cannot_do_without),
       cmocka_unit_test(one_dead_member_goes_at_a_time),
       cmocka_unit_test(streams_are_opened_to_the_living),
       cmocka_unit_test(a_blocked_promotion_is_named_once),

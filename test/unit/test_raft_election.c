@@ -299,8 +299,8 @@ static void no_vote_leaves_before_it_is_durable(void **state) {
 static void a_sole_voter_leads_when_its_vote_is_durable(void **state) {
   (void)state;
   struct cluster *c = cluster_of(1, 1);
-  struct coracle_raft_message reply = message(CORACLE_RAFT_HEARTBEAT_REPLY, 9, 1, 7);
-  assert_int_equal(cluster_receive(c, 1, &reply), 0);
+  struct coracle_raft_message newer = message(CORACLE_RAFT_APPEND, 9, 1, 7);
+  assert_int_equal(cluster_receive(c, 1, &newer), 0);
   assert_int_equal(status_of(c, 1)->role, CORACLE_RAFT_FOLLOWER);
   assert_int_equal(status_of(c, 1)->term, 7);
   cluster_hold_disk(c, 1, true);

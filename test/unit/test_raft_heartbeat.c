@@ -330,6 +330,25 @@ static void unknown_messages_are_dropped(void **state) {
   cluster_free(c);
 }
 
+/* Datagrams of no member raise nobody's term, whatever they claim: replies, because only members are asked; heartbeats,
+ * because a leader not known here comes by stream. */
+static void a_strangers_datagrams_raise_no_term(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(3, 1);
+  const enum coracle_raft_message_type types[] = {CORACLE_RAFT_HEARTBEAT, CORACLE_RAFT_HEARTBEAT_REPLY,
+                                                  CORACLE_RAFT_VOTE_REPLY, CORACLE_RAFT_APPEND_REPLY};
+  for (uint64_t id = 1; id <= 2; id++) {
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+      struct coracle_raft_message stranger = message(types[i], 9, id, 1000);
+      assert_int_equal(cluster_receive(c, id, &stranger), 0);
+      assert_int_equal(status_of(c, id)->counters.dropped_stranger, i + 1);
+    }
+    assert_int_equal(status_of(c, id)->term, 1);
+    assert_int_equal(status_of(c, id)->leader, 1);
+  }
+  cluster_free(c);
+}
+
 /* A term has one leader: another's messages in it, or any in term 0, are nobody's. */
 static void a_second_leader_of_a_term_is_dropped(void **state) {
   (void)state;
@@ -343,7 +362,7 @@ static void a_second_leader_of_a_term_is_dropped(void **state) {
     assert_int_equal(status_of(c, id)->leader, 1);
   }
   const uint64_t fresh = cluster_add(c);
-  struct coracle_raft_message of_no_term = message(CORACLE_RAFT_HEARTBEAT, 1, fresh, 0);
+  struct coracle_raft_message of_no_term = message(CORACLE_RAFT_APPEND, 1, fresh, 0);
   assert_int_equal(cluster_receive(c, fresh, &of_no_term), 0);
   of_no_term.type = CORACLE_RAFT_VOTE_REQUEST;
   assert_int_equal(cluster_receive(c, fresh, &of_no_term), 0);
@@ -371,6 +390,7 @@ int main(void) {
       cmocka_unit_test(messages_of_strangers_are_dropped),
       cmocka_unit_test(unknown_messages_are_dropped),
       cmocka_unit_test(a_second_leader_of_a_term_is_dropped),
+      cmocka_unit_test(a_strangers_datagrams_raise_no_term),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

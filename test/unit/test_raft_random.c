@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEDS = 300, EVENTS = 15000, CRASHES_MAX = 6, REMOVALS_MAX = 2, HEALED_TIMEOUTS = 60 };
+enum { SEEDS = 400, EVENTS = 20000, CRASHES_MAX = 6, REMOVALS_MAX = 2, HEALED_TIMEOUTS = 60 };
+enum { UNDERWAY_MAX = 60 }; /* datagrams; where there are more the oldest are lost */
 
 struct run {
   struct cluster *c;
@@ -55,10 +56,17 @@ static bool majority_lives(const struct run *r, const struct coracle_raft_config
   return configuration->members_n == 0 || living > coracle_raft_configuration_voters(configuration) / 2;
 }
 
+/* No living server counts it in any more. */
+static bool is_out(const struct run *r, uint64_t id) {
+  for (uint64_t other = 1; other <= r->c->servers_n; other++)
+    if (other != id && alive(r, other) && cluster_is_voter(r->c, other, id)) return false;
+  return true;
+}
+
 /* In the eyes of everybody who has a part in it. */
 static bool may_crash(const struct run *r, uint64_t id) {
   for (uint64_t other = 1; other <= r->c->servers_n; other++)
-    if (other != id && alive(r, other) && !r->removed[other] &&
+    if (other != id && alive(r, other) && !is_out(r, other) &&
         !majority_lives(r, coracle_raft_latest_configuration(cluster_server(r->c, other)->raft), id))
       return false;
   return majority_lives(r, coracle_raft_latest_configuration(cluster_server(r->c, id)->raft), id) &&
@@ -125,6 +133,7 @@ static void pass_time(struct run *r) {
 
 static void move_datagram(struct run *r) {
   if (r->c->datagrams.n == 0) return;
+  while (r->c->datagrams.n > UNDERWAY_MAX) cluster_drop_datagram(r->c, 0);
   size_t i = below(r, r->c->datagrams.n);
   if (per_cent(r, r->loss))
     cluster_drop_datagram(r->c, i);
@@ -184,15 +193,15 @@ static void event(struct run *r) {
   const struct server *server = any_server(r);
   uint64_t dice = below(r, 1000);
   cluster_sweep_streams(r->c);
-  if (dice < 350) {
+  if (dice < 450) {
     move_datagram(r);
-  } else if (dice < 620) {
+  } else if (dice < 680) {
     move_stream(r);
-  } else if (dice < 760) {
+  } else if (dice < 820) {
     work_disk(r);
-  } else if (dice < 900) {
+  } else if (dice < 920) {
     pass_time(r);
-  } else if (dice < 940) {
+  } else if (dice < 945) {
     propose(r);
   } else if (dice < 965) {
     cluster_open_any(r->c);
@@ -200,13 +209,13 @@ static void event(struct run *r) {
     administer(r);
   } else if (dice < 981) {
     cut_stream(r);
-  } else if (dice < 988) {
+  } else if (dice < 989) {
     if (server != NULL) assert_int_equal(cluster_campaign(r->c, server->id), 0);
-  } else if (dice < 991) {
+  } else if (dice < 992) {
     if (server != NULL) assert_int_equal(cluster_timeout(r->c, server->id), 0); /* too early */
-  } else if (dice < 996) {
-    change_network(r);
   } else if (dice < 997) {
+    change_network(r);
+  } else if (dice < 998) {
     crash(r);
   } else {
     remove_living(r);
@@ -290,7 +299,7 @@ static void run_seeds(size_t servers) {
                 (int)totals.commits, (int)totals.truncations, (int)totals.crashes, (int)totals.removals);
   assert_true(totals.terms > 3 * SEEDS);
   assert_true(totals.commits > 30 * SEEDS);
-  assert_true(totals.truncations > SEEDS);
+  assert_true(totals.truncations > SEEDS / 4);
   assert_true(totals.crashes > SEEDS / 2);
   assert_true(totals.removals > SEEDS / 10);
 }

@@ -82,7 +82,7 @@ static void figure_7_is_repaired(void **state) {
     cluster_add(c);
     give_log(c, id, figure_7[id - 1]);
     struct coracle_raft_message of_term_7 = {
-        .type = CORACLE_RAFT_HEARTBEAT, .from = MADE_UP_LEADERS + 7, .to = id, .term = 7, .round = 1};
+        .type = CORACLE_RAFT_APPEND, .from = MADE_UP_LEADERS + 7, .to = id, .term = 7, .round = 1};
     assert_int_equal(cluster_receive(c, id, &of_term_7), 0);
     struct coracle_raft_event gone = {.type = CORACLE_RAFT_LINK_DOWN, .peer = MADE_UP_LEADERS + 7};
     assert_int_equal(cluster_step(c, id, &gone), 0);

@@ -53,11 +53,12 @@ static void receive(struct replica *r, const struct coracle_raft_message *messag
   step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_RECEIVE, .message = message});
 }
 
-/* A reply in a newer term ends its leadership. */
+/* The leader of a newer term is heard, and its stream ends at once. */
 static void depose(struct replica *r, uint64_t term) {
-  const struct coracle_raft_message reply = {
-      .type = CORACLE_RAFT_HEARTBEAT_REPLY, .from = OTHER, .to = SELF, .term = term};
-  receive(r, &reply);
+  const struct coracle_raft_message append = {
+      .type = CORACLE_RAFT_APPEND, .from = OTHER, .to = SELF, .term = term};
+  receive(r, &append);
+  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_LINK_DOWN, .peer = OTHER});
 }
 
 static struct coracle_raft_entry *entry_of(const struct command *command) {

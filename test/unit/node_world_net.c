@@ -1,0 +1,492 @@
+/* Datagrams, connections, and what a node's effects do to them. */
+#include "base/memory.h"
+#include "node_world_core.h"
+
+#include <stdlib.h>
+
+enum {
+  LATENCY_US_MIN = 10,
+  LATENCY_US_MAX = 150,
+  LATE_US_MAX = 100000,
+  FLUSH_MS = 5000,  /* what src/net/stream.c gives a closing stream */
+  LINGER_MS = 2000,
+};
+
+static uint64_t latency_us(struct world *w) {
+  return LATENCY_US_MIN + world_dice(w, LATENCY_US_MAX - LATENCY_US_MIN);
+}
+
+/* ---- Datagrams ---- */
+
+static bool happens(struct world *w, unsigned percent) {
+  return percent > 0 && world_dice(w, 100) < percent;
+}
+
+static void post(struct world *w, struct address from, struct address to, const void *data, size_t n) {
+  struct letter *letter = memory_alloc(sizeof *letter + n);
+  *letter = (struct letter){.from = from, .to = to, .n = n};
+  if (n > 0) memcpy(letter->data, data, n);
+  const uint64_t late_us = happens(w, w->weather.late_percent) ? world_dice(w, LATE_US_MAX) : 0;
+  world_schedule(w, EVENT_DATAGRAM, latency_us(w) + late_us)->letter = letter;
+}
+
+void net_send(struct world *w, struct address from, struct address to, const void *data, size_t n) {
+  if (happens(w, w->weather.loss_percent)) return;
+  post(w, from, to, data, n);
+  if (happens(w, w->weather.double_percent)) post(w, from, to, data, n);
+}
+
+void world_send(struct world *w, struct address from, struct address to, const void *data, size_t n) {
+  post(w, from, to, data, n);
+}
+
+/* The process that receives on that address; -1: none. */
+static int receiver_of(const struct world *w, const struct address *to) {
+  const struct address election = world_election();
+  if (address_equal(to, &election)) return w->holder >= 0 ? w->holder : -1;
+  for (int i = 0; i < w->options.nodes; i++)
+    if (w->processes[i].node != NULL && address_equal(to, &w->processes[i].udp)) return i;
+  return -1;
+}
+
+static void tap_datagram(struct world *w, const struct letter *letter) {
+  struct tap **tap;
+  for (size_t i = 0; (tap = queue_at(&w->taps, i)) != NULL; i++) {
+    if (!address_equal(&(*tap)->address, &letter->to)) continue;
+    (*tap)->last.n = 0;
+    bytes_append(&(*tap)->last, letter->data, letter->n);
+    (*tap)->received_n++;
+  }
+}
+
+void net_datagram_arrives(struct world *w, struct letter *letter) {
+  const int node = receiver_of(w, &letter->to);
+  if (node >= 0 && w->processes[node].inbox.n < INBOX_MAX) {
+    *(struct letter **)queue_push(&w->processes[node].inbox) = letter;
+    process_poke(w, node);
+    return;
+  }
+  tap_datagram(w, letter);
+  free(letter);
+}
+
+struct tap *world_tap(struct world *w, struct address address) {
+  struct tap *tap = memory_zalloc(sizeof *tap);
+  tap->address = address;
+  *(struct tap **)queue_push(&w->taps) = tap;
+  return tap;
+}
+
+void world_set_weather(struct world *w, struct world_weather weather) {
+  w->weather = weather;
+}
+
+/* ---- Pipes ---- */
+
+static struct end *other(struct end *end) {
+  return &end->connection->ends[1 - end->side];
+}
+
+/* What that end reads, and what it writes. */
+static struct pipe *input(const struct end *end) {
+  return &end->connection->to[end->side];
+}
+static struct pipe *output(const struct end *end) {
+  return &end->connection->to[1 - end->side];
+}
+
+static uint64_t unread(const struct pipe *pipe) {
+  return pipe->written - pipe->read;
+}
+
+static void schedule_arrival(struct world *w, struct end *reader, bool fin) {
+  struct pipe *pipe = input(reader);
+  uint64_t at_us = w->now_us + latency_us(w);
+  if (at_us < pipe->last_arrival_us) at_us = pipe->last_arrival_us;
+  pipe->last_arrival_us = at_us;
+  struct world_event *event = world_schedule(w, EVENT_ARRIVAL, at_us - w->now_us);
+  event->connection = reader->connection;
+  event->side = reader->side;
+  event->upto = pipe->written;
+  event->fin = fin;
+}
+
+/* The writer is done: after what it wrote comes the end. */
+static void send_fin(struct world *w, struct end *writer) {
+  if (output(writer)->fin) return;
+  output(writer)->fin = true;
+  schedule_arrival(w, other(writer), true);
+}
+
+/* Of what is underway some part, or all, is lost. */
+static void truncate_pipe(struct world *w, struct pipe *pipe) {
+  if (pipe->over) return;
+  pipe->written = pipe->arrived + world_dice(w, pipe->written - pipe->arrived + 1);
+  pipe->data.n = unread(pipe);
+}
+
+/* The reader takes so many bytes; the writer may hear that it is drained. */
+static void take(struct world *w, struct end *reader, size_t n) {
+  struct pipe *pipe = input(reader);
+  const bool was_full = unread(pipe) > PIPE_BYTES;
+  bytes_consume(&pipe->data, n);
+  pipe->read += n;
+  if (!was_full || unread(pipe) > PIPE_BYTES || other(reader)->state != END_OPEN) return;
+  other(reader)->drained = true;
+  if (other(reader)->owner >= 0) process_poke(w, other(reader)->owner);
+}
+
+static void throw_away(struct world *w, struct end *reader) {
+  take(w, reader, input(reader)->arrived - input(reader)->read);
+}
+
+void net_write(struct world *w, struct end *writer, const void *data, size_t n) {
+  struct pipe *pipe = output(writer);
+  if (pipe->over || pipe->fin) return;
+  bytes_append(&pipe->data, data, n);
+  pipe->written += n;
+  schedule_arrival(w, other(writer), false);
+  if (unread(pipe) > PIPE_BYTES) return;
+  writer->drained = true;
+  if (writer->owner >= 0) process_poke(w, writer->owner);
+}
+
+/* ---- The end of a connection ---- */
+
+static void bury_if_over(struct world *w, struct world_connection *connection) {
+  if (connection->ends[0].state != END_CLOSED || connection->ends[1].state != END_CLOSED) return;
+  for (int side = 0; side < 2; side++) bytes_close(&connection->to[side].data);
+  list_remove(&connection->link);
+  list_append(&w->ended, &connection->link);
+}
+
+/* Nobody reads or writes at that end any more. */
+static void end_is_over(struct world *w, struct end *end) {
+  if (end->state == END_CLOSED) return;
+  end->state = END_CLOSED;
+  end->stream = NULL;
+  input(end)->over = true;
+  input(end)->read = input(end)->written;
+  input(end)->data.n = 0;
+  send_fin(w, end);
+  bury_if_over(w, end->connection);
+}
+
+static void set_deadline(struct world *w, struct end *end, uint64_t after_ms) {
+  end->deadline_us = w->now_us + after_ms * 1000;
+  struct world_event *event = world_schedule(w, EVENT_DEADLINE, after_ms * 1000);
+  event->connection = end->connection;
+  event->side = end->side;
+}
+
+void net_deadline(struct world *w, struct world_event *event) {
+  const struct end *end = &event->connection->ends[event->side];
+  if (end->state == END_CLOSING) process_poke(w, end->owner);
+}
+
+/* What was written leaves first, and the owner hears of it when the other side has closed too, or does not. */
+void net_close(struct world *w, struct end *end) {
+  WORLD_CHECK(w, end->state == END_OPEN || end->state == END_CONNECTING);
+  const bool connecting = end->state == END_CONNECTING;
+  end->state = END_CLOSING;
+  set_deadline(w, end, connecting ? 0 : unread(output(end)) > PIPE_BYTES ? FLUSH_MS : LINGER_MS);
+  throw_away(w, end);
+  send_fin(w, end);
+}
+
+void net_process_ended(struct world *w, int node, bool killed) {
+  struct list_link *next;
+  for (struct list_link *at = list_first(&w->connections); at != NULL; at = next) {
+    struct world_connection *connection = CONTAINER_OF(at, struct world_connection, link);
+    next = list_next(&w->connections, at);
+    for (int side = 0; side < 2; side++) {
+      struct end *end = &connection->ends[side];
+      if (end->owner != node || end->state == END_CLOSED) continue;
+      if (killed) truncate_pipe(w, output(end));
+      end_is_over(w, end);
+    }
+  }
+}
+
+void net_stop_listening(struct world *w, int node) {
+  struct list_link *next;
+  for (struct list_link *at = list_first(&w->connections); at != NULL; at = next) {
+    struct end *end = &CONTAINER_OF(at, struct world_connection, link)->ends[1];
+    next = list_next(&w->connections, at);
+    if (end->owner == node && end->state == END_BACKLOG) end_is_over(w, end);
+  }
+}
+
+static bool joins(const struct world_connection *connection, int a, int b) {
+  const int from = connection->ends[0].owner, to = connection->ends[1].owner;
+  return (from == a && to == b) || (from == b && to == a);
+}
+
+void world_cut(struct world *w, int a, int b) {
+  world_trace(w, a, "its streams with %c are cut", 'a' + b);
+  for (struct list_link *at = list_first(&w->connections); at != NULL; at = list_next(&w->connections, at)) {
+    struct world_connection *connection = CONTAINER_OF(at, struct world_connection, link);
+    if (!joins(connection, a, b)) continue;
+    for (int side = 0; side < 2; side++) {
+      truncate_pipe(w, &connection->to[side]);
+      send_fin(w, &connection->ends[1 - side]);
+    }
+  }
+}
+
+/* ---- The beginning of a connection ---- */
+
+struct end *net_end_of(const struct node_stream *stream) {
+  return node_stream_user(stream);
+}
+
+struct end *net_connect(struct world *w, int owner, struct address to) {
+  struct world_connection *connection = memory_zalloc(sizeof *connection);
+  connection->address = to;
+  for (int side = 0; side < 2; side++)
+    connection->ends[side] = (struct end){
+        .connection = connection, .side = side, .owner = OWNER_TEST, .state = side == 0 ? END_CONNECTING : END_CLOSED};
+  connection->ends[0].owner = owner;
+  list_append(&w->connections, &connection->link);
+  struct world_event *event = world_schedule(w, EVENT_CONNECT, latency_us(w));
+  event->connection = connection;
+  event->side = 1;
+  return &connection->ends[0];
+}
+
+/* A process that listens there takes it into its backlog, or the test does; nobody: false. */
+static bool is_taken(struct world *w, struct world_connection *connection) {
+  struct end *end = &connection->ends[1];
+  for (int i = 0; i < w->options.nodes; i++) {
+    const struct process *p = &w->processes[i];
+    if (p->node == NULL || p->stopping || !address_equal(&p->http, &connection->address)) continue;
+    end->owner = i;
+    end->state = END_BACKLOG;
+    process_poke(w, i);
+    return true;
+  }
+  for (struct list_link *at = list_first(&w->listeners); at != NULL; at = list_next(&w->listeners, at)) {
+    if (!address_equal(&CONTAINER_OF(at, struct listener, link)->address, &connection->address)) continue;
+    end->state = END_BACKLOG;
+    return true;
+  }
+  return false;
+}
+
+static void tell_connected(struct world *w, struct end *end) {
+  if (end->state != END_CONNECTING) return;
+  end->state = END_OPEN;
+  if (end->owner == OWNER_TEST) {
+    end->wire->connected = true;
+    return;
+  }
+  end->connected = true;
+  process_poke(w, end->owner);
+}
+
+/* First at the address, then, as news, at who connects. A refusal is the end, in both. */
+void net_connection_arrives(struct world *w, struct world_event *event) {
+  struct world_connection *connection = event->connection;
+  struct end *from = &connection->ends[0];
+  if (event->side == 0) {
+    tell_connected(w, from);
+    return;
+  }
+  if (from->state != END_CONNECTING) { /* given up meanwhile */
+    bury_if_over(w, connection);
+    return;
+  }
+  if (!is_taken(w, connection)) {
+    send_fin(w, &connection->ends[1]);
+    return;
+  }
+  struct world_event *news = world_schedule(w, EVENT_CONNECT, latency_us(w));
+  news->connection = connection;
+  news->side = 0;
+}
+
+/* ---- What the owner of an end is told ---- */
+
+bool net_end_is_ready(const struct world *w, const struct end *end) {
+  const struct pipe *in = input(end);
+  switch (end->state) {
+  case END_CONNECTING:
+    return in->fin_arrived;
+  case END_BACKLOG:
+    return w->processes[end->owner].http_open;
+  case END_OPEN:
+    return end->connected || end->drained || (!end->paused && (in->arrived > in->read || in->fin_arrived));
+  case END_CLOSING:
+    return in->fin_arrived || w->now_us >= end->deadline_us;
+  case END_CLOSED:
+    break;
+  }
+  return false;
+}
+
+static void accept_at(struct world *w, struct end *end) {
+  struct node_stream *stream = node_accept(w->processes[end->owner].node, world_node_ms(w));
+  if (stream == NULL) {
+    end_is_over(w, end);
+    return;
+  }
+  end->state = END_OPEN;
+  end->stream = stream;
+  node_stream_set_user(stream, end);
+}
+
+static void tell_closed(struct world *w, struct end *end) {
+  struct node_stream *stream = end->stream;
+  const int node = end->owner;
+  end_is_over(w, end);
+  process_step(w, node, (struct node_event){.type = NODE_CLOSED, .stream = stream});
+}
+
+/* In pieces of any size, in memory of exactly theirs. */
+static void tell_received(struct world *w, struct end *end) {
+  const struct pipe *in = input(end);
+  uint64_t n = in->arrived - in->read;
+  const uint64_t least = n / 8; /* so that a large document takes no thousand turns */
+  if (n > READ_BYTES) n = READ_BYTES;
+  if (world_dice(w, 2) == 0) n = 1 + world_dice(w, n);
+  if (world_dice(w, 4) == 0 && n > 16) n = 1 + world_dice(w, 16);
+  if (n < least && least <= READ_BYTES) n = least;
+  uint8_t *data = memory_alloc(n);
+  memcpy(data, in->data.data, n);
+  take(w, end, n);
+  process_step(w, end->owner, (struct node_event){.type = NODE_RECEIVED, .stream = end->stream, .data = data, .n = n});
+  free(data);
+}
+
+void net_end_feed(struct world *w, struct end *end) {
+  const struct pipe *in = input(end);
+  if (end->state == END_BACKLOG) {
+    accept_at(w, end);
+  } else if (end->state != END_OPEN) {
+    tell_closed(w, end);
+  } else if (end->connected) {
+    end->connected = false;
+    process_step(w, end->owner, (struct node_event){.type = NODE_CONNECTED, .stream = end->stream});
+  } else if (end->drained) {
+    end->drained = false;
+    process_step(w, end->owner, (struct node_event){.type = NODE_DRAINED, .stream = end->stream});
+  } else if (in->arrived > in->read) {
+    tell_received(w, end);
+  } else {
+    tell_closed(w, end);
+  }
+}
+
+void net_pause(struct world *w, struct end *end, bool pause) {
+  WORLD_CHECK(w, end->paused != pause);
+  end->paused = pause;
+  if (!pause) process_poke(w, end->owner);
+}
+
+void net_bytes_arrive(struct world *w, struct world_event *event) {
+  struct end *end = &event->connection->ends[event->side];
+  struct pipe *pipe = input(end);
+  const uint64_t upto = event->upto < pipe->written ? event->upto : pipe->written;
+  if (upto > pipe->arrived) pipe->arrived = upto;
+  if (event->fin) pipe->fin_arrived = true;
+  if (end->state == END_CLOSED) return;
+  if (end->state == END_CLOSING) throw_away(w, end);
+  if (end->owner >= 0)
+    process_poke(w, end->owner);
+  else if (end->wire != NULL)
+    net_wire_readable(w, end->wire);
+}
+
+/* ---- The test's ends ---- */
+
+static struct wire *wire_new(struct world *w, struct end *end) {
+  struct wire *wire = memory_zalloc(sizeof *wire);
+  wire->end = end;
+  wire->reading = true;
+  end->wire = wire;
+  *(struct wire **)queue_push(&w->wires) = wire;
+  return wire;
+}
+
+void net_wire_readable(struct world *w, struct wire *wire) {
+  struct end *end = wire->end;
+  const struct pipe *in = input(end);
+  if (!wire->reading || end->state == END_CLOSED) return;
+  bytes_append(&wire->received, in->data.data, in->arrived - in->read);
+  throw_away(w, end);
+  if (!in->fin_arrived) return;
+  wire->ended = true;
+  end_is_over(w, end);
+}
+
+struct wire *world_connect(struct world *w, int node) {
+  return wire_new(w, net_connect(w, OWNER_TEST, w->processes[node].http));
+}
+
+/* What is sent before the connection is made waits for it, as in a socket. */
+void wire_send(struct world *w, struct wire *wire, const void *data, size_t n) {
+  if (wire->end->state != END_CLOSED) net_write(w, wire->end, data, n);
+}
+
+void wire_send_text(struct world *w, struct wire *wire, const char *text) {
+  wire_send(w, wire, text, strlen(text));
+}
+
+void wire_read(struct world *w, struct wire *wire, bool on) {
+  wire->reading = on;
+  if (on) net_wire_readable(w, wire);
+}
+
+void wire_close(struct world *w, struct wire *wire) {
+  end_is_over(w, wire->end);
+}
+
+void world_listen(struct world *w, struct address address) {
+  struct listener *listener = memory_zalloc(sizeof *listener);
+  listener->address = address;
+  list_append(&w->listeners, &listener->link);
+}
+
+struct wire *world_accept(struct world *w, struct address address) {
+  for (struct list_link *at = list_first(&w->connections); at != NULL; at = list_next(&w->connections, at)) {
+    struct end *end = &CONTAINER_OF(at, struct world_connection, link)->ends[1];
+    if (end->owner != OWNER_TEST || end->state != END_BACKLOG || !address_equal(&end->connection->address, &address))
+      continue;
+    end->state = END_OPEN;
+    struct wire *wire = wire_new(w, end);
+    wire->connected = true;
+    net_wire_readable(w, wire);
+    return wire;
+  }
+  return NULL;
+}
+
+/* ---- Clearing up ---- */
+
+static void free_connections(struct list *list) {
+  for (struct list_link *first; (first = list_first(list)) != NULL;) {
+    struct world_connection *connection = CONTAINER_OF(first, struct world_connection, link);
+    list_remove(first);
+    for (int side = 0; side < 2; side++) bytes_close(&connection->to[side].data);
+    free(connection);
+  }
+}
+
+void net_free(struct world *w) {
+  free_connections(&w->connections);
+  free_connections(&w->ended);
+  for (struct list_link *first; (first = list_first(&w->listeners)) != NULL;) {
+    list_remove(first);
+    free(CONTAINER_OF(first, struct listener, link));
+  }
+  for (struct tap **tap; (tap = queue_at(&w->taps, 0)) != NULL; queue_pop(&w->taps)) {
+    bytes_close(&(*tap)->last);
+    free(*tap);
+  }
+  for (struct wire **wire; (wire = queue_at(&w->wires, 0)) != NULL; queue_pop(&w->wires)) {
+    bytes_close(&(*wire)->received);
+    free(*wire);
+  }
+  queue_close(&w->taps);
+  queue_close(&w->wires);
+}
