@@ -137,10 +137,12 @@ void bind_yield(struct join *, const char *why);
 void handshake_tick(struct join *, const struct join_situation *);
 void handshake_receive(struct join *, const struct join_situation *, const struct join_datagram *);
 void handshake_reset(struct join *);
+/* An ACCEPT that came when this node did not lead yet. */
+void handshake_answer_late(struct join *, const struct join_situation *, const struct table_entry *asked);
 
 /* members.c */
 void members_tick(struct join *, const struct join_situation *);
-/* An ACCEPT came: true if its sender was not known before in this term. */
+/* An ACCEPT came: true if its sender was not known before in this term, or, while nobody leads, not at all. */
 bool members_meet(struct join *, const struct join_situation *, const struct join_datagram *);
 /* Step 7: keeps the follower's credentials. */
 void members_save(struct join *, const struct join_situation *, const struct join_datagram *);

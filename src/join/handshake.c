@@ -70,7 +70,7 @@ static void follow(struct join *j, const struct join_situation *s) {
   const bool hears = join_hears_leader(s);
   if (j->handshake == HANDSHAKE_ACCEPT && hears && join_find_address(j, s, j->handshake_leader, &leader))
     send_accept(j, s, &leader, j->handshake_leader);
-  else if (hears ? leader_is_late(j, s) : j->taken_since_ms != 0 || !join_is_fresh(j))
+  if (hears ? leader_is_late(j, s) : j->taken_since_ms != 0 || !join_is_fresh(j))
     send_accept(j, s, &j->options.election, 0);
   if (j->handshake == HANDSHAKE_CREDENTIALS)
     send_credentials(j, s, &j->handshake_address, j->handshake_leader, true);
@@ -193,11 +193,19 @@ static void lead_accept(struct join *j, const struct join_situation *s,
   send_credentials(j, s, &datagram->source, datagram->from, true);
 }
 
+void handshake_answer_late(struct join *j, const struct join_situation *s, const struct table_entry *asked) {
+  struct join_message accept = {.type = JOIN_ACCEPT, .card = asked->card};
+  struct join_datagram datagram = {.from = asked->id, .message = &accept};
+  memcpy(datagram.cluster, j->cluster, JOIN_CLUSTER_BYTES);
+  if (join_find_address(j, s, asked->id, &datagram.source)) lead_accept(j, s, &datagram);
+}
+
 static void receive_accept(struct join *j, const struct join_situation *s,
                            const struct join_datagram *datagram) {
   if (join_leads(s)) {
     lead_accept(j, s, datagram);
-  } else if (j->holding) { /* only asking */
+  } else if (j->holding) { /* only asking, or listening */
+    if (is_in_own_cluster(j, datagram) || is_from_fresh(datagram)) members_meet(j, s, datagram);
     struct join_message answer = {.type = JOIN_NOT_YET, .card = join_card(j, s)};
     snprintf(answer.text, sizeof answer.text, "%.250s", join_no_leader_reason(j, s, j->now_ms));
     join_send(j, &datagram->source, datagram->from, &answer);

@@ -216,15 +216,25 @@ static void log_blocked(struct join *j, const struct join_situation *s) {
              info.name);
 }
 
+/* Tokens come with the handshake of this term. Who has asked within a heartbeat or two, and was told "not
+ * yet", need not ask again: so all who wait for a founder join it at the same moment. */
+static void begin_term(struct join *j, const struct join_situation *s) {
+  struct table_entry asked[TABLE_MAX];
+  memcpy(asked, j->table, sizeof asked);
+  memset(j->table, 0, sizeof j->table);
+  j->leading_term = s->raft.term;
+  for (size_t i = 0; i < TABLE_MAX; i++)
+    if (asked[i].id != 0 &&
+        !join_elapsed(j, asked[i].heard_ms, LATE_HEARTBEATS * (uint64_t)j->options.heartbeat_ms))
+      handshake_answer_late(j, s, &asked[i]);
+}
+
 void members_tick(struct join *j, const struct join_situation *s) {
   if (!join_leads(s)) {
     j->leading_term = 0;
     return;
   }
-  if (j->leading_term != s->raft.term) {
-    j->leading_term = s->raft.term;
-    memset(j->table, 0, sizeof j->table); /* tokens come with the handshake of this term */
-  }
+  if (j->leading_term != s->raft.term) begin_term(j, s);
   change_configuration(j, s);
   open_links(j, s);
   log_blocked(j, s);

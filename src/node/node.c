@@ -158,6 +158,7 @@ static void stop(struct node *node) {
   if (node->stopping) return;
   effect_log(node, NODE_LOG_INFO, "stopping");
   node->stopping = true;
+  node->view_valid = false;
   node->stop_deadline_ms = node->now_ms + STOP_MS;
   consensus_abandon(node);
   if (node->forward_stream != NULL) forward_end(node, node->forward_stream);

@@ -63,15 +63,16 @@ static void fill_view(struct node *node, struct api_view *view) {
   memcpy(view->cluster, join_cluster(node->join), sizeof view->cluster);
   for (size_t i = 0; i < situation.raft.peers_n; i++) {
     fill_member(node, &situation.raft, i, &node->members[i]);
-    if (situation.raft.hears_leader && node->members[i].id == situation.raft.leader)
+    if (situation.raft.hears_leader && node->members[i].id == situation.raft.leader && !node->stopping)
       view->leader = &node->members[i];
   }
   if (situation.raft.role == CORACLE_RAFT_LEADER)
     view->writes_stopped = join_writes_stopped(node->join, &situation);
-  if (view->leader == NULL)
-    view->no_leader_reason = join_no_leader_reason(node->join, &situation, node->now_ms);
-  else
+  if (view->leader != NULL)
     view->leader_token = join_leader_token(node->join, view->leader->id);
+  else
+    view->no_leader_reason = node->stopping ? "this node is stopping; ask another one"
+                                            : join_no_leader_reason(node->join, &situation, node->now_ms);
 }
 
 const struct api_view *node_view(struct node *node) {

@@ -15,8 +15,8 @@ void raft_reset_election_deadline(struct coracle_raft *raft) {
   raft->election_deadline_ms = raft->now_ms + timeout_ms + random_below(&raft->random, timeout_ms);
 }
 
-/* The vote belongs to the term: it is cleared by a newer term only, never by a change of role (Figure 3.1).
- */
+/* The vote belongs to the term: it is cleared by a newer term only, never by a change of role (Figure
+ * 3.1). */
 void raft_become_follower(struct coracle_raft *raft, uint64_t term, uint64_t leader) {
   assert(term >= raft->term);
   if (term > raft->term) {

@@ -82,9 +82,9 @@ bool raft_hear_leader(struct coracle_raft *raft, const struct coracle_raft_messa
 
 /* A leader that is no member here may lead a later configuration than the one in this log. Its appends will
  * bring that one, over a stream that it could only open with this server's credentials; a datagram of a
- * stranger is not enough. */
+ * stranger is not enough. An old leader is answered all the same: in its own term it can open no stream. */
 void raft_receive_heartbeat(struct coracle_raft *raft, const struct coracle_raft_message *heartbeat) {
-  if (raft_peer_find(raft, heartbeat->from) == NULL) {
+  if (heartbeat->term >= raft->term && raft_peer_find(raft, heartbeat->from) == NULL) {
     raft->counters.dropped_stranger++;
     return;
   }

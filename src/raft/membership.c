@@ -4,9 +4,9 @@
  *
  * One step is larger: a sole voter may be joined by several learners at once. The majorities of consecutive
  * configurations must meet so that no two leaders are elected, one by each; but where the old majority is one
- * server, and that server has the new configuration durably before anybody else hears of it, nobody is
- * left who could act under the old. So a cluster that begins with three servers never passes through one of
- * two, in which the loss of either stops it. */
+ * server, and that server has the new configuration durably before anybody else hears of it, nobody is left
+ * who could act under the old. So a cluster that begins with three servers never passes through one of two,
+ * in which the loss of either stops it. */
 #include "raft/core.h"
 
 #include <assert.h>
@@ -120,12 +120,17 @@ static bool learner_keeps_up(const struct coracle_raft *raft, const struct raft_
          peer->match >= raft->commit_aged;
 }
 
-/* Those who come together become voters together (see the top of this file): the sole voter waits a heartbeat
- * after the newest learner came for others to come, and up to an election timeout for all of them to keep up.
- */
+/* How long a sole voter waits for more to come after the newest learner did: whoever looks for a leader makes
+ * itself heard every heartbeat. */
+enum { GATHERING_HEARTBEATS = 2 };
+
+/* Those who come together become voters together (see the top of this file): the sole voter waits a little
+ * for others to come, and up to an election timeout for all of them to keep up. */
 static bool gathering(const struct coracle_raft *raft) {
   bool all = true;
-  if (!raft_elapsed(raft, raft->learner_added_ms, raft->options.heartbeat_ms)) return true;
+  if (!raft_elapsed(raft, raft->learner_added_ms,
+                    GATHERING_HEARTBEATS * (uint64_t)raft->options.heartbeat_ms))
+    return true;
   for (size_t i = 0; i < raft->peers_n; i++)
     all = all && (raft->peers[i].voter || learner_keeps_up(raft, &raft->peers[i]));
   return !all && !raft_elapsed(raft, raft->learner_added_ms, raft->options.election_timeout_ms);
@@ -162,6 +167,17 @@ void raft_promote_learners(struct coracle_raft *raft) {
   if (entry != NULL) append_configuration(raft, entry); /* without memory: at the next heartbeat */
 }
 
+/* Without a majority of it in contact a configuration is no place to go back to. */
+static bool majority_in_contact(struct coracle_raft *raft,
+                                const struct coracle_raft_configuration *configuration) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < configuration->members_n; i++) {
+    const struct raft_peer *peer = raft_peer_find(raft, configuration->members[i].id);
+    n += configuration->members[i].voter && peer != NULL && raft_voter_in_contact(raft, peer);
+  }
+  return n > coracle_raft_configuration_voters(configuration) / 2;
+}
+
 /* The node being added as a voter has gone before its configuration was committed: take the change back, by
  * appending the committed configuration again. Only in the term that appended it, so that no other leader can
  * have it, and only where one voter was added, so that the majorities of both meet. */
@@ -171,7 +187,7 @@ void raft_cancel_change_of(struct coracle_raft *raft, uint64_t id) {
     return;
   if (!is_voter_in(&raft->latest.value, id) || is_voter_in(committed, id)) return;
   if (voters_missing(&raft->latest.value, committed) != 1 ||
-      voters_missing(committed, &raft->latest.value) != 0)
+      voters_missing(committed, &raft->latest.value) != 0 || !majority_in_contact(raft, committed))
     return;
   struct coracle_raft_entry *entry = coracle_raft_configuration_entry(committed);
   if (entry != NULL) append_configuration(raft, entry); /* without memory the change stays as it is */

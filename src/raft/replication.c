@@ -22,9 +22,16 @@ static uint64_t send_append(struct coracle_raft *raft, struct raft_peer *peer, s
   return peer->next + entries_n;
 }
 
-/* How many entries from `next` on go into one append: as many as fit, and at least one. */
-static size_t entries_that_fit(const struct coracle_raft *raft, uint64_t next) {
-  uint64_t last = raft_log_last_index(&raft->log), bytes = 0;
+/* A learner gets a configuration only when that is committed: one that took its vote away must not make its
+ * log newer than those of voters that may still need that vote. */
+static uint64_t last_to_send(const struct coracle_raft *raft, const struct raft_peer *peer) {
+  const bool committed = raft->latest.index <= raft->commit_index;
+  return peer->voter || committed ? raft_log_last_index(&raft->log) : raft->latest.index - 1;
+}
+
+/* How many entries from `next` to `last` go into one append: as many as fit, and at least one. */
+static size_t entries_that_fit(const struct coracle_raft *raft, uint64_t next, uint64_t last) {
+  uint64_t bytes = 0;
   size_t n = 0;
   while (next + n <= last && n < APPEND_ENTRIES_MAX) {
     bytes += raft_log_at(&raft->log, next + n)->bytes;
@@ -45,9 +52,9 @@ void raft_replicate(struct coracle_raft *raft, struct raft_peer *peer) {
     peer->probing = true;
     return;
   }
-  while (peer->next <= raft_log_last_index(&raft->log) && window_is_open(raft, peer) &&
-         peer->appends_in_step < APPENDS_PER_STEP_MAX)
-    peer->next = send_append(raft, peer, entries_that_fit(raft, peer->next));
+  const uint64_t last = last_to_send(raft, peer);
+  while (peer->next <= last && window_is_open(raft, peer) && peer->appends_in_step < APPENDS_PER_STEP_MAX)
+    peer->next = send_append(raft, peer, entries_that_fit(raft, peer->next, last));
   if (peer->commit_sent < raft->commit_index && raft->commit_notice_ms == NEVER &&
       peer->appends_in_step < APPENDS_PER_STEP_MAX)
     send_append(raft, peer, 0);
@@ -118,8 +125,8 @@ static void back_up(struct coracle_raft *raft, struct raft_peer *peer,
   peer->next = next > peer->match ? next : peer->match + 1;
 }
 
-/* What it once acknowledged it cannot refuse: it has lost its log, and asking it again would go in circles.
- */
+/* What it once acknowledged it cannot refuse: it has lost its log, and asking it again would go in
+ * circles. */
 static bool is_refusal_to_heed(const struct raft_peer *peer, uint64_t previous_index) {
   return previous_index > peer->match &&
          (previous_index == peer->next - 1 || peer->state == REPLICATION_PIPELINE);

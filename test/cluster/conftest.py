@@ -19,7 +19,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cluster import BINARY, Cluster  # noqa: E402
+from cluster import Cluster  # noqa: E402
+from node import BINARY  # noqa: E402
 
 TEST_LIMIT_S = 300  # for one test; @pytest.mark.limit_s(N) sets another
 LOG_LINES_SHOWN = 200  # of each start of each node, the newest

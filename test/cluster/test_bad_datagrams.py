@@ -7,6 +7,7 @@ import struct
 import time
 
 import pytest
+from cluster import Cluster
 from documents import Writer, wait_same
 
 DATAGRAM_BYTES_MAX = 1200
@@ -73,8 +74,6 @@ def stranger(shared_trio):
 def real_accept(tmp_path_factory):
     """An ACCEPT as a node sends it, caught by holding the election address that it wants. The node is gone by
     the time the datagram is used: it is an old one, from nobody."""
-    from cluster import Cluster
-
     cluster = Cluster(tmp_path_factory.mktemp("accept"), 1)
     (node,) = cluster.nodes
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:

@@ -18,7 +18,7 @@ from pathlib import Path
 import client
 import pytest
 from client import wait_until
-from cluster import BINARY, clean_environment, die_with_parent
+from node import BINARY, clean_environment, die_with_parent
 
 END_S = 120  # for a demo to end: its own deadlines are far below
 GOES_ON = "Ctrl-C stops all of it"  # the last line of the tour

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from client import wait_until
-from cluster import BINARY, clean_environment, die_with_parent, free_port
+from node import BINARY, clean_environment, die_with_parent, free_port
 
 BAD = {
     "unknown option": ["--bogus", "1"],

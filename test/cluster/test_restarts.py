@@ -6,8 +6,8 @@ import time
 
 import pytest
 from client import wait_until
-from cluster import free_port
 from documents import Writer, wait_same
+from node import free_port
 
 RESTARTS = 10
 

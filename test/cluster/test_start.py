@@ -10,8 +10,8 @@ import time
 
 import pytest
 from client import request_bytes, wait_until
-from cluster import BINARY, clean_environment, die_with_parent
 from documents import wait_same
+from node import BINARY, clean_environment, die_with_parent
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.1, 0.25, 1.5])

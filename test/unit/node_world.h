@@ -127,7 +127,8 @@ void world_send(struct world *, struct address from, struct address to, const vo
 /* A UDP socket of the test's. */
 struct tap {
   struct address address;
-  struct bytes last; /* the newest datagram */
+  struct address from; /* of the newest datagram */
+  struct bytes last;   /* itself */
   size_t received_n;
 };
 struct tap *world_tap(struct world *, struct address); /* lives as long as the world */

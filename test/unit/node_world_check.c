@@ -134,7 +134,8 @@ void check_process(struct world *w, int node) {
   struct coracle_raft_status status;
   if (!p->node->member) return;
   if (seen->id != join_id(p->node->join)) *seen = (struct checked){.id = join_id(p->node->join)};
-  coracle_raft_status(replica_raft(p->node->replica), world_node_ms(w), &status);
+  const struct coracle_raft *raft = replica_raft(p->node->replica);
+  coracle_raft_status(raft, world_node_ms(w), &status);
   const uint64_t applied = replica_applied(p->node->replica);
   WORLD_CHECK(w, status.term >= seen->term);
   WORLD_CHECK(w, status.commit_index >= seen->commit);
@@ -145,6 +146,7 @@ void check_process(struct world *w, int node) {
   for (uint64_t index = seen->applied + 1; index <= applied; index++) check_applied(w, node, cluster, index);
   if (applied > seen->applied) check_documents(w, node, cluster, applied);
   check_leader(w, node, cluster, &status);
+  seen->established |= coracle_raft_configuration_voters(coracle_raft_latest_configuration(raft)) > 1;
   seen->term = status.term;
   seen->commit = status.commit_index;
   seen->applied = applied;
@@ -182,9 +184,12 @@ void check_acknowledged(struct world *w, const uint8_t cluster[CLUSTER_ID_BYTES]
 
 /* ---- Questions ---- */
 
+/* Established is for good: a configuration of two voters that was taken back, or shrank, may have reached others. */
 static bool situation_of(struct world *w, int node, struct join_situation *situation) {
-  if (w->processes[node].node == NULL) return false;
-  consensus_situation(w->processes[node].node, situation);
+  struct process *p = &w->processes[node];
+  if (p->node == NULL) return false;
+  consensus_situation(p->node, situation);
+  if (p->checked.established && p->checked.id == join_id(p->node->join)) situation->established = true;
   return situation->member;
 }
 

@@ -104,6 +104,7 @@ enum bind_report { BIND_NOTHING, BIND_WON, BIND_TAKEN };
 /* What was true of a node after its last turn. */
 struct checked {
   uint64_t id, term, commit, applied, leading_term;
+  bool established; /* it had a configuration of two voters in its log */
 };
 
 struct process {

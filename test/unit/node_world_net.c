@@ -53,6 +53,7 @@ static void tap_datagram(struct world *w, const struct letter *letter) {
   struct tap **tap;
   for (size_t i = 0; (tap = queue_at(&w->taps, i)) != NULL; i++) {
     if (!address_equal(&(*tap)->address, &letter->to)) continue;
+    (*tap)->from = letter->from;
     (*tap)->last.n = 0;
     bytes_append(&(*tap)->last, letter->data, letter->n);
     (*tap)->received_n++;

@@ -85,8 +85,8 @@ uint64_t cluster_add(struct cluster *c) {
 }
 
 uint64_t cluster_found(struct cluster *c) {
-  const struct coracle_raft_configuration founding = {
-      .members_n = 1, .members = {{.id = c->servers_n + 1, .voter = true}}};
+  const struct coracle_raft_configuration founding = {.members_n = 1,
+                                                      .members = {{.id = c->servers_n + 1, .voter = true}}};
   return start(c, &founding);
 }
 
@@ -94,7 +94,8 @@ struct cluster *cluster_with(size_t servers, const struct cluster_options *optio
   struct cluster *c = cluster_new(options);
   uint64_t leader = cluster_found(c);
   cluster_run(c, 1);
-  struct coracle_raft_configuration next = *coracle_raft_latest_configuration(cluster_server(c, leader)->raft);
+  struct coracle_raft_configuration next =
+      *coracle_raft_latest_configuration(cluster_server(c, leader)->raft);
   while (next.members_n < servers)
     next.members[next.members_n++] = (struct coracle_raft_member){.id = cluster_add(c)};
   if (servers > 1) assert_int_equal(cluster_change(c, leader, &next), 0);
@@ -160,12 +161,14 @@ int cluster_step(struct cluster *c, uint64_t id, struct coracle_raft_event *even
   int error = coracle_raft_step(server->raft, event, &effects);
   coracle_raft_status(server->raft, c->now_ms, &server->status);
   if (error != 0) {
-    CLUSTER_CHECK(c, cluster_same_status(&before, &server->status), "a step that failed changed server %d", (int)id);
+    CLUSTER_CHECK(c, cluster_same_status(&before, &server->status), "a step that failed changed server %d",
+                  (int)id);
     return error;
   }
   const bool due = event->type == CORACLE_RAFT_TIMEOUT && server->wakeup_ms <= c->now_ms;
   server->wakeup_ms = effects.wakeup_ms;
-  CLUSTER_CHECK(c, !due || server->wakeup_ms > c->now_ms, "server %d wants to be woken at once again", (int)id);
+  CLUSTER_CHECK(c, !due || server->wakeup_ms > c->now_ms, "server %d wants to be woken at once again",
+                (int)id);
   c->truncations += effects.persist.truncate_from != 0;
   ask_disk(server, &effects);
   history_stepped(c->history, c, server, &before, &effects);
@@ -203,14 +206,16 @@ int cluster_change(struct cluster *c, uint64_t id, const struct coracle_raft_con
 }
 
 int cluster_add_member(struct cluster *c, uint64_t leader, uint64_t id) {
-  struct coracle_raft_configuration next = *coracle_raft_latest_configuration(cluster_server(c, leader)->raft);
+  struct coracle_raft_configuration next =
+      *coracle_raft_latest_configuration(cluster_server(c, leader)->raft);
   assert(next.members_n < CORACLE_RAFT_MEMBERS_MAX);
   next.members[next.members_n++] = (struct coracle_raft_member){.id = id};
   return cluster_change(c, leader, &next);
 }
 
 int cluster_remove_member(struct cluster *c, uint64_t leader, uint64_t id) {
-  struct coracle_raft_configuration next = *coracle_raft_latest_configuration(cluster_server(c, leader)->raft);
+  struct coracle_raft_configuration next =
+      *coracle_raft_latest_configuration(cluster_server(c, leader)->raft);
   struct coracle_raft_member *member = coracle_raft_configuration_find(&next, id);
   assert_non_null(member);
   *member = next.members[--next.members_n];
@@ -257,8 +262,8 @@ static void make_durable(struct cluster *c, struct server *server, struct disk_w
   while (write->truncate_from != 0 && server->durable_n >= write->truncate_from)
     coracle_raft_entry_unref(server->durable[--server->durable_n]);
   for (size_t i = 0; i < write->entries_n; i++) {
-    CLUSTER_CHECK(c, write->entries[i]->index == server->durable_n + 1, "a gap in the log on server %d's disk",
-                  (int)server->id);
+    CLUSTER_CHECK(c, write->entries[i]->index == server->durable_n + 1,
+                  "a gap in the log on server %d's disk", (int)server->id);
     if (server->durable_n == server->durable_capacity) {
       server->durable_capacity = server->durable_capacity > 0 ? server->durable_capacity * 2 : 64;
       server->durable =
@@ -272,7 +277,8 @@ static void make_durable(struct cluster *c, struct server *server, struct disk_w
 
 void cluster_sync_to(struct cluster *c, uint64_t id, uint64_t sequence) {
   struct server *server = cluster_server(c, id);
-  for (struct disk_write *write; (write = queue_at(&server->writes, 0)) != NULL && write->sequence <= sequence;) {
+  for (struct disk_write *write;
+       (write = queue_at(&server->writes, 0)) != NULL && write->sequence <= sequence;) {
     make_durable(c, server, write);
     drop_write(write);
     queue_pop(&server->writes);

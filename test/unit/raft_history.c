@@ -83,16 +83,18 @@ static uint32_t voters_only_in(const struct coracle_raft_configuration *a,
   return n;
 }
 
-/* Any majority of one and any majority of the other have a server in common: there are no two that avoid each other by
- * taking first those that the other configuration does not have. */
-static bool quorums_meet(const struct coracle_raft_configuration *a, const struct coracle_raft_configuration *b) {
+/* Any majority of one and any majority of the other have a server in common: there are no two that avoid each
+ * other by taking first those that the other configuration does not have. */
+static bool quorums_meet(const struct coracle_raft_configuration *a,
+                         const struct coracle_raft_configuration *b) {
   const uint32_t a_n = coracle_raft_configuration_voters(a), b_n = coracle_raft_configuration_voters(b);
   const uint32_t only_a = voters_only_in(a, b), only_b = voters_only_in(b, a), both = a_n - only_a;
   const uint32_t a_quorum = a_n / 2 + 1, b_quorum = b_n / 2 + 1;
   return (a_quorum > only_a ? a_quorum - only_a : 0) + (b_quorum > only_b ? b_quorum - only_b : 0) > both;
 }
 
-/* Who alone was the majority before this configuration, if its majorities need not meet the earlier one's; else 0. */
+/* Who alone was the majority before this configuration, if its majorities need not meet the earlier one's;
+ * else 0. */
 static uint64_t sole_voter_before(const struct cluster *c, const struct coracle_raft_entry *entry,
                                   const struct coracle_raft_entry *previous) {
   struct coracle_raft_configuration now, before;
@@ -157,14 +159,17 @@ static void check_persist(struct history *history, const struct cluster *c, cons
 
   CLUSTER_CHECK(c, effects->persist.vote_changed == vote_changed, "a vote that is not persisted");
   CLUSTER_CHECK(c, (effects->persist.sequence != 0) == any, "something to persist without a sequence");
-  CLUSTER_CHECK(c, !vote_changed || (effects->persist.term == after->term &&
-                                     effects->persist.voted_for == after->voted_for),
+  CLUSTER_CHECK(c,
+                !vote_changed ||
+                    (effects->persist.term == after->term && effects->persist.voted_for == after->voted_for),
                 "another vote is persisted than was cast");
-  const struct disk_write *last = server->writes.n > 0 ? queue_at(&server->writes, server->writes.n - 1) : NULL;
+  const struct disk_write *last =
+      server->writes.n > 0 ? queue_at(&server->writes, server->writes.n - 1) : NULL;
   const struct disk_write *last_but_one =
       server->writes.n > 1 ? queue_at(&server->writes, server->writes.n - 2) : NULL;
   if (any)
-    CLUSTER_CHECK(c, last->sequence > (last_but_one != NULL ? last_but_one->sequence : server->durable_sequence),
+    CLUSTER_CHECK(c,
+                  last->sequence > (last_but_one != NULL ? last_but_one->sequence : server->durable_sequence),
                   "a persist sequence that does not grow");
 
   if (truncate_from != 0) {
@@ -181,28 +186,32 @@ static void check_persist(struct history *history, const struct cluster *c, cons
     struct coracle_raft_entry *entry = effects->persist.entries[i];
     CLUSTER_CHECK(c, entry->term >= term_at(server, entry->index - 1) && entry->term <= after->term,
                   "terms in a log go back");
-    CLUSTER_CHECK(c, coracle_raft_entry_at(server->raft, entry->index) == entry, "persisted what is not in the log");
+    CLUSTER_CHECK(c, coracle_raft_entry_at(server->raft, entry->index) == entry,
+                  "persisted what is not in the log");
     check_entry(history, c, server, entry);
   }
 }
 
 /* ---- Terms, votes, leaders ---- */
 
-static void check_leader_of(struct history *history, const struct cluster *c, uint64_t term, uint64_t leader) {
+static void check_leader_of(struct history *history, const struct cluster *c, uint64_t term,
+                            uint64_t leader) {
   CLUSTER_CHECK(c, term > 0 && term < TERMS_MAX, "term %llu", (unsigned long long)term);
   CLUSTER_CHECK(c, history->leader_of[term] == 0 || history->leader_of[term] == leader,
                 "term %d has two leaders, %d and %d", (int)term, (int)history->leader_of[term], (int)leader);
   history->leader_of[term] = leader;
 }
 
-static void check_new_leader(const struct history *history, const struct cluster *c, const struct server *server) {
+static void check_new_leader(const struct history *history, const struct cluster *c,
+                             const struct server *server) {
   const struct coracle_raft_status *status = &server->status;
   CLUSTER_CHECK(c, status->voter && status->voted_for == server->id, "a leader that did not vote for itself");
   CLUSTER_CHECK(c, status->term == 1 || server->durable_term == status->term,
                 "a leader whose own vote is not durable");
   for (uint64_t index = 1; index <= history->committed; index++)
     CLUSTER_CHECK(c, term_at(server, index) == history->positions[index - 1].committed_term,
-                  "leader %d of term %d lacks committed entry %d", (int)server->id, (int)status->term, (int)index);
+                  "leader %d of term %d lacks committed entry %d", (int)server->id, (int)status->term,
+                  (int)index);
 }
 
 static void check_term_and_vote(struct history *history, const struct cluster *c, const struct server *server,
@@ -214,7 +223,8 @@ static void check_term_and_vote(struct history *history, const struct cluster *c
                 "server %d votes twice in term %d", (int)server->id, (int)after->term);
   CLUSTER_CHECK(c, (after->role == CORACLE_RAFT_LEADER) == (after->leader == server->id), "leader of itself");
   if (after->leader != 0) check_leader_of(history, c, after->term, after->leader);
-  if (after->role == CORACLE_RAFT_LEADER && (before->role != CORACLE_RAFT_LEADER || before->term != after->term))
+  if (after->role == CORACLE_RAFT_LEADER &&
+      (before->role != CORACLE_RAFT_LEADER || before->term != after->term))
     check_new_leader(history, c, server);
 }
 
@@ -228,10 +238,11 @@ static void check_matches(const struct cluster *c, const struct server *server,
     const struct coracle_raft_peer_status *peer = &after->peers[i];
     if (peer->id > c->servers_n || peer->match == 0) continue;
     const struct server *other = cluster_server(c, peer->id);
-    CLUSTER_CHECK(c, other->durable_term > after->term ||
-                         durable_term_at(other, peer->match) == term_at(server, peer->match),
-                  "server %d counts %d on server %d, where it is not durable", (int)server->id, (int)peer->match,
-                  (int)peer->id);
+    CLUSTER_CHECK(c,
+                  other->durable_term > after->term ||
+                      durable_term_at(other, peer->match) == term_at(server, peer->match),
+                  "server %d counts %d on server %d, where it is not durable", (int)server->id,
+                  (int)peer->match, (int)peer->id);
     for (size_t k = 0; k < before->peers_n && before->role == CORACLE_RAFT_LEADER; k++)
       CLUSTER_CHECK(c, before->peers[k].id != peer->id || before->peers[k].match <= peer->match,
                     "the match of server %d goes back", (int)peer->id);

@@ -53,8 +53,7 @@ struct letter *letter_new(const struct coracle_raft_message *message) {
     size_t n = message->append.entries_n;
     letter->message.append.entries = calloc(n, sizeof(struct coracle_raft_entry *));
     assert(letter->message.append.entries != NULL);
-    for (size_t i = 0; i < n; i++)
-      letter->message.append.entries[i] = copy_entry(message->append.entries[i]);
+    for (size_t i = 0; i < n; i++) letter->message.append.entries[i] = copy_entry(message->append.entries[i]);
   }
   return letter;
 }
@@ -165,15 +164,35 @@ static bool may_open(const struct cluster *c, const struct server *leader, uint6
          !c->blocked[id][leader->id] && find_stream(c, leader->id, id) == NULL;
 }
 
+/* A stream that came up while its follower was no member is news to the leader when the follower is one
+ * again. */
+static bool may_tell_again(const struct cluster *c, const struct server *leader,
+                           const struct coracle_raft_peer_status *peer) {
+  const struct stream *stream = find_stream(c, leader->id, peer->id);
+  return stream != NULL && !stream->cut && stream->told[AT_LEADER] && !peer->link;
+}
+
+static bool open_one_of(struct cluster *c, const struct server *leader) {
+  for (size_t i = 0; i < leader->status.peers_n; i++) {
+    const struct coracle_raft_peer_status *peer = &leader->status.peers[i];
+    if (may_tell_again(c, leader, peer)) {
+      struct coracle_raft_event event = {.type = CORACLE_RAFT_LINK_UP, .peer = peer->id};
+      assert_int_equal(cluster_step(c, leader->id, &event), 0);
+      return true;
+    }
+    if (may_open(c, leader, peer->id)) {
+      cluster_open(c, leader->id, peer->id);
+      return true;
+    }
+  }
+  return false;
+}
+
 bool cluster_open_any(struct cluster *c) {
   for (size_t i = 0; i < c->servers_n; i++) {
     const struct server *server = c->servers[i];
-    if (server->raft == NULL || server->status.role != CORACLE_RAFT_LEADER) continue;
-    for (size_t k = 0; k < server->status.peers_n; k++) {
-      if (!may_open(c, server, server->status.peers[k].id)) continue;
-      cluster_open(c, server->id, server->status.peers[k].id);
+    if (server->raft != NULL && server->status.role == CORACLE_RAFT_LEADER && open_one_of(c, server))
       return true;
-    }
   }
   return false;
 }
@@ -198,7 +217,8 @@ static void send_letter(struct cluster *c, struct server *from, struct letter *l
 
 void network_post(struct cluster *c, struct server *from, const struct coracle_raft_message *message) {
   struct letter *letter = letter_new(message);
-  CLUSTER_CHECK(c, message->from == from->id && message->to != from->id, "a message of another's, or to itself");
+  CLUSTER_CHECK(c, message->from == from->id && message->to != from->id,
+                "a message of another's, or to itself");
   if (goes_by_stream(message)) {
     const struct stream *stream = message->type == CORACLE_RAFT_APPEND
                                       ? find_stream(c, message->from, message->to)
@@ -275,7 +295,8 @@ static struct letters *look_for(struct cluster *c, uint64_t from, uint64_t to,
   return NULL;
 }
 
-static struct letter *take(struct cluster *c, uint64_t from, uint64_t to, enum coracle_raft_message_type type) {
+static struct letter *take(struct cluster *c, uint64_t from, uint64_t to,
+                           enum coracle_raft_message_type type) {
   size_t i;
   struct letters *letters = look_for(c, from, to, type, &i);
   CLUSTER_CHECK(c, letters != NULL, "no message of type %d from %d to %d", (int)type, (int)from, (int)to);

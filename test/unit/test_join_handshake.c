@@ -299,11 +299,42 @@ static void a_new_term_begins_with_no_tokens(void **state) {
   struct scene s;
   open_leader(&s);
   scene_hear(&s, JOIN_CREDENTIALS, (struct voice){.node = 'c', .cluster = '='});
+  scene_run(&s, 2 * HEARTBEAT_MS);
   scene_lead(&s, 4);
   scene_link(&s, 'c', false);
   scene_mark(&s);
   scene_run(&s, 100);
   assert_script(&s, "");
+  scene_close(&s);
+}
+
+/* Who was told "not yet" need not ask again: all who wait for a founder join it at the same moment. */
+static void who_asked_before_there_was_a_leader_is_answered_now(void **state) {
+  (void)state;
+  struct scene s;
+  scene_open(&s);
+  scene_run(&s, 100);
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'c'}); /* and not again: it has gone */
+  scene_run(&s, 95);
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'b'});
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'd', .cluster = 'x'}); /* another cluster's */
+  scene_mark(&s);
+  scene_run(&s, 50);
+  assert_logged(&s, "step 4: ACCEPT from b");
+  assert_script(&s, "50 found\n"
+                    "50 CREDENTIALS to b\n"
+                    "50 open http\n");
+  /* The same for one that had to win votes first. */
+  scene_configure(&s, "abc", "");
+  scene_ask(&s, 1);
+  scene_tick(&s);
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'e'});
+  assert_int_equal(s.sent.type, JOIN_NOT_YET);
+  scene_mark(&s);
+  scene_lead(&s, 2);
+  scene_tick(&s);
+  assert_script(&s, "0 CREDENTIALS to b\n"
+                    "0 CREDENTIALS to e\n");
   scene_close(&s);
 }
 
@@ -367,6 +398,7 @@ int main(void) {
       cmocka_unit_test(a_members_token_opens_its_stream),
       cmocka_unit_test(a_refused_token_is_not_shown_again),
       cmocka_unit_test(a_new_term_begins_with_no_tokens),
+      cmocka_unit_test(who_asked_before_there_was_a_leader_is_answered_now),
       cmocka_unit_test(an_accept_from_another_cluster_is_told_of_this_one),
       cmocka_unit_test(who_does_not_lead_saves_nothing),
       cmocka_unit_test(a_flood_of_strangers_costs_no_member_its_token),

@@ -1,6 +1,7 @@
-/* Goal: an append carries as many entries as fit and skips none, no more is underway than the window and no more
- * uncommitted than the cap allows, and a follower takes no append that makes no sense: it is dropped, counted, and
- * everything stays as it was. The invariants of raft_history.h are checked at every step besides. */
+/* Goal: an append carries as many entries as fit and skips none, no more is underway than the window and no
+ * more uncommitted than the cap allows, and a follower takes no append that makes no sense: it is dropped,
+ * counted, and everything stays as it was. The invariants of raft_history.h are checked at every step
+ * besides. */
 #include "raft_append.h"
 
 #include <stdlib.h>
@@ -28,7 +29,8 @@ static struct cluster *unlinked(const struct cluster_options *options) {
   return c;
 }
 
-/* Opens the stream, finds that the logs agree as far as the follower's goes, and returns the first append after that. */
+/* Opens the stream, finds that the logs agree as far as the follower's goes, and returns the first append
+ * after that. */
 static const struct coracle_raft_message *link(struct cluster *c) {
   cluster_open(c, 1, 2);
   cluster_deliver(c, 1, 2, CORACLE_RAFT_APPEND);
@@ -41,9 +43,9 @@ static void appends_are_full_to_the_byte(void **state) {
   const struct {
     size_t sizes[3];
     size_t first; /* entries of the first append */
-  } cases[] = {{{50, 50, 1}, 2},   {{50, 49, 1}, 3},  {{50, 51, 1}, 1},  {{100, 0, 0}, 3},  {{100, 1, 1}, 1},
-               {{101, 0, 0}, 1},   {{99, 1, 1}, 2},   {{99, 2, 1}, 1},   {{0, 100, 0}, 3},  {{0, 101, 1}, 1},
-               {{5000, 1, 1}, 1},  {{1, 5000, 1}, 1}};
+  } cases[] = {{{50, 50, 1}, 2}, {{50, 49, 1}, 3}, {{50, 51, 1}, 1},  {{100, 0, 0}, 3},
+               {{100, 1, 1}, 1}, {{101, 0, 0}, 1}, {{99, 1, 1}, 2},   {{99, 2, 1}, 1},
+               {{0, 100, 0}, 3}, {{0, 101, 1}, 1}, {{5000, 1, 1}, 1}, {{1, 5000, 1}, 1}};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct cluster *c = unlinked(&(struct cluster_options){.seed = 1, .append_bytes_max = PACKED_BYTES_MAX});
     for (size_t k = 0; k < 3; k++) assert_int_equal(cluster_propose(c, 1, cases[i].sizes[k]), 0);
@@ -53,8 +55,8 @@ static void appends_are_full_to_the_byte(void **state) {
   }
 }
 
-/* Entries of every size around the limit: each append goes on where the one before ended, fits, and is as full as it
- * could be (LogCabin#160). */
+/* Entries of every size around the limit: each append goes on where the one before ended, fits, and is as
+ * full as it could be (LogCabin#160). */
 static void no_entry_is_skipped(void **state) {
   (void)state;
   const size_t sizes[] = {0, 0, 1, 2, 49, 50, 51, 98, 99, 100, 101, 102, 300};
@@ -62,7 +64,8 @@ static void no_entry_is_skipped(void **state) {
   for (int run = 0; run < 50; run++) {
     struct cluster *c = unlinked(&(struct cluster_options){.seed = 1, .append_bytes_max = PACKED_BYTES_MAX});
     for (int i = 0; i < 40; i++)
-      assert_int_equal(cluster_propose(c, 1, sizes[random_below(&random, sizeof sizes / sizeof sizes[0])]), 0);
+      assert_int_equal(cluster_propose(c, 1, sizes[random_below(&random, sizeof sizes / sizeof sizes[0])]),
+                       0);
     const uint64_t last = status_of(c, 1)->last_index;
     uint64_t next = status_of(c, 2)->last_index + 1;
     link(c);
@@ -222,7 +225,8 @@ static void impossible_previous_entries_are_dropped(void **state) {
   struct cluster *c = follower_of_9();
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct made_up_append append = {0};
-    made_up_append(&append, 9, 1, 4, cases[i].index, cases[i].term); /* in a term that it must not take over */
+    made_up_append(&append, 9, 1, 4, cases[i].index,
+                   cases[i].term); /* in a term that it must not take over */
     assert_dropped(c, &append);
   }
   cluster_free(c);
@@ -290,15 +294,17 @@ static void entries_that_hold_no_configuration_are_dropped(void **state) {
   cluster_free(c);
 }
 
-/* A leader that does not know where the logs agree is told where to look: past the end of a log too short, else where
- * the term in the way begins, but not in what is committed. Here the log is 1 1 1 1 2 2, with two committed. */
+/* A leader that does not know where the logs agree is told where to look: past the end of a log too short,
+ * else where the term in the way begins, but not in what is committed. Here the log is 1 1 1 1 2 2, with two
+ * committed. */
 static void a_refusal_says_where_to_look(void **state) {
   (void)state;
   struct cluster *c = cluster_new(&(struct cluster_options){.seed = 1});
   const uint64_t id = cluster_add(c), leader = cluster_add(c);
   const struct {
     uint64_t index, term, conflict_index, conflict_term;
-  } cases[] = {{7, 3, 7, 0}, {UINT64_MAX - 1, 3, 7, 0}, {6, 3, 5, 2}, {5, 3, 5, 2}, {5, 1, 5, 2}, {4, 3, 3, 1}};
+  } cases[] = {{7, 3, 7, 0}, {UINT64_MAX - 1, 3, 7, 0}, {6, 3, 5, 2}, {5, 3, 5, 2}, {5, 1, 5, 2},
+               {4, 3, 3, 1}};
   struct made_up_append append = {0};
   made_up_append(&append, leader, id, 3, 0, 0);
   made_up_entries(&append, 1, 4);

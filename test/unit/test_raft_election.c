@@ -1,6 +1,6 @@
-/* Goal: servers elect as chapter 3 and section 9.6 of the dissertation say, and nothing late, doubled or lost makes
- * them elect two or none: one leader per term, no vote before it is durable, no healthy leader disturbed. The
- * invariants of raft_history.h are checked at every step besides. */
+/* Goal: servers elect as chapter 3 and section 9.6 of the dissertation say, and nothing late, doubled or lost
+ * makes them elect two or none: one leader per term, no vote before it is durable, no healthy leader
+ * disturbed. The invariants of raft_history.h are checked at every step besides. */
 #include "raft_cluster.h"
 
 #include <string.h>
@@ -15,7 +15,8 @@ static bool leads(const struct cluster *c, uint64_t id) {
 
 static struct coracle_raft_message message(enum coracle_raft_message_type type, uint64_t from, uint64_t to,
                                            uint64_t term) {
-  return (struct coracle_raft_message){.type = (uint8_t)type, .from = from, .to = to, .term = term, .round = 1};
+  return (struct coracle_raft_message){
+      .type = (uint8_t)type, .from = from, .to = to, .term = term, .round = 1};
 }
 
 static struct coracle_raft_message vote_request(uint64_t from, uint64_t to, uint64_t term, bool pre,
@@ -57,7 +58,8 @@ static void a_founder_leads_and_commits_when_durable(void **state) {
   cluster_free(c);
 }
 
-/* Where the stream's end tells of the leader's death, its successor leads and commits before any time has passed. */
+/* Where the stream's end tells of the leader's death, its successor leads and commits before any time has
+ * passed. */
 static void the_end_of_the_stream_is_enough_to_elect(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -79,7 +81,8 @@ static void the_end_of_the_stream_is_enough_to_elect(void **state) {
   cluster_free(c);
 }
 
-/* A leader that falls silent without a word is missed after its election timeout, by whoever waits shortest. */
+/* A leader that falls silent without a word is missed after its election timeout, by whoever waits
+ * shortest. */
 static void silence_elects_too(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -133,7 +136,8 @@ static void lost_requests_are_repeated(void **state) {
 
 /* ---- Pre-votes ---- */
 
-/* Ten election timeouts alone neither raise a server's term nor make it a danger to the leader when it is back. */
+/* Ten election timeouts alone neither raise a server's term nor make it a danger to the leader when it is
+ * back. */
 static void pre_vote_does_not_disturb_a_healthy_leader(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 2);
@@ -158,8 +162,8 @@ static void nobody_campaigns_while_the_leader_is_heard(void **state) {
   cluster_free(c);
 }
 
-/* The asker saw the dead leader's stream end a moment earlier than the asked: the refusal is taken back as soon as the
- * asked has seen it too. */
+/* The asker saw the dead leader's stream end a moment earlier than the asked: the refusal is taken back as
+ * soon as the asked has seen it too. */
 static void a_premature_pre_vote_is_answered_again(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -194,7 +198,8 @@ static void an_old_premature_pre_vote_is_forgotten(void **state) {
   cluster_free(c);
 }
 
-/* Server 3 may ask first, but server 2 has an entry that it lacks: refusing, 2 asks itself, and leads at once. */
+/* Server 3 may ask first, but server 2 has an entry that it lacks: refusing, 2 asks itself, and leads at
+ * once. */
 static void a_voter_with_the_newer_log_campaigns_itself(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -233,8 +238,8 @@ static void granting_a_pre_vote_changes_nothing(void **state) {
   cluster_free(c);
 }
 
-/* A candidate cut off right after its pre-vote was won has raised its term once; it asks for pre-votes again, and goes
- * no further however long it is alone (canonical/raft#196). */
+/* A candidate cut off right after its pre-vote was won has raised its term once; it asks for pre-votes again,
+ * and goes no further however long it is alone (canonical/raft#196). */
 static void a_lonely_candidate_keeps_its_term(void **state) {
   (void)state;
   struct cluster *c = leaderless(3, 1);
@@ -295,6 +300,25 @@ static void no_vote_leaves_before_it_is_durable(void **state) {
   cluster_free(c);
 }
 
+/* Should grants come all the same, from an earlier life of the request, the own vote is no part of the
+ * majority yet. */
+static void the_own_vote_counts_when_it_is_durable(void **state) {
+  (void)state;
+  struct cluster *c = leaderless(3, 1);
+  cluster_hold_disk(c, 2, true);
+  assert_int_equal(cluster_campaign(c, 2), 0);
+  cluster_settle(c);
+  assert_int_equal(status_of(c, 2)->role, CORACLE_RAFT_CANDIDATE);
+  struct coracle_raft_message grant = message(CORACLE_RAFT_VOTE_REPLY, 3, 2, 2);
+  grant.round = cluster_server(c, 2)->held.at[0]->message.round;
+  grant.vote_reply.granted = true;
+  assert_int_equal(cluster_receive(c, 2, &grant), 0);
+  assert_int_equal(status_of(c, 2)->role, CORACLE_RAFT_CANDIDATE);
+  cluster_sync(c, 2);
+  assert_true(leads(c, 2));
+  cluster_free(c);
+}
+
 /* A sole voter needs nobody else, but its disk. */
 static void a_sole_voter_leads_when_its_vote_is_durable(void **state) {
   (void)state;
@@ -338,8 +362,8 @@ static void a_doubled_reply_counts_once(void **state) {
   cluster_free(c);
 }
 
-/* Grants of the pre-vote that come when the vote is underway, of an earlier round, or refusals turned about: none of
- * them is a vote (canonical/raft 0ed4553). */
+/* Grants of the pre-vote that come when the vote is underway, of an earlier round, or refusals turned about:
+ * none of them is a vote (canonical/raft 0ed4553). */
 static void a_late_pre_vote_grant_is_no_vote(void **state) {
   (void)state;
   struct cluster *c = leaderless(5, 1);
@@ -385,10 +409,22 @@ static void a_learners_vote_does_not_count(void **state) {
   assert_int_equal(cluster_leader(c), 0);
   assert_int_equal(status_of(c, 2)->term, 1);
   assert_false(leads(c, 2));
-  struct coracle_raft_message request =
-      vote_request(2, learner, 2, false, 1, status_of(c, 2)->last_index);
+  struct coracle_raft_message request = vote_request(2, learner, 2, false, 1, status_of(c, 2)->last_index);
   assert_int_equal(cluster_receive(c, learner, &request), 0);
   assert_int_equal(status_of(c, learner)->voted_for, 2); /* section 4.2.1 */
+
+  /* And should it be counted, two of four servers would elect. */
+  struct coracle_raft_message grant = message(CORACLE_RAFT_VOTE_REPLY, learner, 2, 2);
+  grant.vote_reply.pre = grant.vote_reply.granted = true;
+  while (c->datagrams.n > 0) cluster_drop_datagram(c, 0);
+  assert_int_equal(cluster_timeout(c, 2), 0);
+  assert_int_equal(status_of(c, 2)->role, CORACLE_RAFT_PRE_CANDIDATE);
+  c->now_ms += HEARTBEAT_MS;
+  assert_int_equal(cluster_timeout(c, 2), 0);
+  grant.round = c->datagrams.at[0]->message.round;
+  assert_int_equal(cluster_receive(c, 2, &grant), 0);
+  assert_int_equal(status_of(c, 2)->role, CORACLE_RAFT_PRE_CANDIDATE);
+  assert_true(status_of(c, 2)->counters.dropped_stranger > 0);
   cluster_free(c);
 }
 
@@ -404,7 +440,8 @@ static void votes_go_to_logs_as_up_to_date(void **state) {
   const struct {
     uint64_t term, index;
     bool granted;
-  } cases[] = {{1, last + 100, false}, {2, last - 1, false}, {2, last, true}, {2, last + 1, true}, {3, 1, true}};
+  } cases[] = {
+      {1, last + 100, false}, {2, last - 1, false}, {2, last, true}, {2, last + 1, true}, {3, 1, true}};
   assert_int_equal(cluster_term_at(c, 3, last), 2);
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     for (int pre = 1; pre >= 0; pre--) {
@@ -424,8 +461,8 @@ static void votes_go_to_logs_as_up_to_date(void **state) {
   cluster_free(c);
 }
 
-/* One vote per term: not a second for another, the same again for a doubled request, and the vote outlives the
- * leadership it was cast for (CCF#8094, akka-raft#56). */
+/* One vote per term: not a second for another, the same again for a doubled request, and the vote outlives
+ * the leadership it was cast for (CCF#8094, akka-raft#56). */
 static void a_vote_is_cast_once(void **state) {
   (void)state;
   struct cluster *c = leaderless(3, 1);
@@ -460,8 +497,15 @@ static void a_vote_is_cast_once(void **state) {
 static void granting_a_vote_renews_the_timeout(void **state) {
   (void)state;
   struct cluster *c = leaderless(3, 1);
+  const uint64_t last = status_of(c, 3)->last_index;
+  struct coracle_raft_message shorter = vote_request(1, 3, 2, false, 1, last - 1);
+  assert_int_equal(cluster_receive(c, 3, &shorter),
+                   0); /* the newer term itself renews it too: not in question here */
+  assert_int_equal(status_of(c, 3)->term, 2);
   c->now_ms = cluster_server(c, 3)->wakeup_ms - 1;
-  struct coracle_raft_message request = vote_request(2, 3, 2, false, 1, status_of(c, 3)->last_index);
+  assert_int_equal(cluster_receive(c, 3, &shorter), 0);
+  assert_true(cluster_server(c, 3)->wakeup_ms == c->now_ms + 1); /* a refusal does not */
+  struct coracle_raft_message request = vote_request(2, 3, 2, false, 1, last);
   assert_int_equal(cluster_receive(c, 3, &request), 0);
   assert_int_equal(status_of(c, 3)->voted_for, 2);
   assert_true(cluster_server(c, 3)->wakeup_ms >= c->now_ms + ELECTION_TIMEOUT_MS);
@@ -469,8 +513,8 @@ static void granting_a_vote_renews_the_timeout(void **state) {
   cluster_free(c);
 }
 
-/* Section 4.2.3: a rival's term and request leave a follower and a leader cold while the leader is heard; but one of an
- * older term is told so. */
+/* Section 4.2.3: a rival's term and request leave a follower and a leader cold while the leader is heard; but
+ * one of an older term is told so. */
 static void rivals_of_a_leader_that_is_heard_get_no_answer(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -509,6 +553,7 @@ int main(void) {
       cmocka_unit_test(a_lonely_candidate_keeps_its_term),
       cmocka_unit_test(who_cannot_win_stops_asking),
       cmocka_unit_test(no_vote_leaves_before_it_is_durable),
+      cmocka_unit_test(the_own_vote_counts_when_it_is_durable),
       cmocka_unit_test(a_sole_voter_leads_when_its_vote_is_durable),
       cmocka_unit_test(a_doubled_reply_counts_once),
       cmocka_unit_test(a_late_pre_vote_grant_is_no_vote),

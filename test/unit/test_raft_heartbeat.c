@@ -1,7 +1,7 @@
-/* Goal: leader and followers know of each other what they may: a leader that a majority no longer answers steps down
- * and no other does, whoever comes late is brought up to the present term, heartbeats commit only what is known to be
- * equal, and what makes no sense is dropped, counted and changes nothing. The invariants of raft_history.h are checked
- * at every step besides. */
+/* Goal: leader and followers know of each other what they may: a leader that a majority no longer answers
+ * steps down and no other does, whoever comes late is brought up to the present term, heartbeats commit only
+ * what is known to be equal, and what makes no sense is dropped, counted and changes nothing. The invariants
+ * of raft_history.h are checked at every step besides. */
 #include "raft_cluster.h"
 
 #include <string.h>
@@ -16,7 +16,8 @@ static bool leads(const struct cluster *c, uint64_t id) {
 
 static struct coracle_raft_message message(enum coracle_raft_message_type type, uint64_t from, uint64_t to,
                                            uint64_t term) {
-  return (struct coracle_raft_message){.type = (uint8_t)type, .from = from, .to = to, .term = term, .round = 1};
+  return (struct coracle_raft_message){
+      .type = (uint8_t)type, .from = from, .to = to, .term = term, .round = 1};
 }
 
 /* ---- Check-quorum ---- */
@@ -125,7 +126,8 @@ static void a_flapping_stream_deposes_nobody(void **state) {
 
 /* ---- Who comes late ---- */
 
-/* The old leader has entries that nobody else got, the new one has others: it follows and gives its own up. */
+/* The old leader has entries that nobody else got, the new one has others: it follows and gives its own
+ * up. */
 static void a_deposed_leader_follows(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 3);
@@ -145,8 +147,8 @@ static void a_deposed_leader_follows(void **state) {
   cluster_free(c);
 }
 
-/* A server alone in a newer term neither votes for the present leader nor follows it: its replies end that term, and all
- * meet in a newer one (etcd#8243, hashicorp/raft#605). */
+/* A server alone in a newer term neither votes for the present leader nor follows it: its replies end that
+ * term, and all meet in a newer one (etcd#8243, hashicorp/raft#605). */
 static void a_server_of_a_newer_term_does_not_block(void **state) {
   (void)state;
   for (uint64_t id = 2; id <= 3; id++) {
@@ -164,6 +166,53 @@ static void a_server_of_a_newer_term_does_not_block(void **state) {
     assert_true(status_of(c, leader)->term > 9);
     cluster_free(c);
   }
+}
+
+/* Datagrams and streams arrive and disks are done, for all but the streams of one server. */
+static void settle_without(struct cluster *c, uint64_t leader, uint64_t without) {
+  for (uint64_t id = 1; id <= c->servers_n; id++) {
+    cluster_sync(c, leader);
+    while (c->datagrams.n > 0) cluster_deliver_datagram(c, 0, false);
+    if (id == leader || id == without) continue;
+    while (cluster_find(c, leader, id, CORACLE_RAFT_APPEND) != NULL)
+      cluster_deliver(c, leader, id, CORACLE_RAFT_APPEND);
+    cluster_sync(c, id);
+    while (cluster_find(c, id, leader, CORACLE_RAFT_APPEND_REPLY) != NULL)
+      cluster_deliver(c, id, leader, CORACLE_RAFT_APPEND_REPLY);
+  }
+}
+
+/* The same, where the leader came when the server was cut off: in that server's eyes it is no member, but it
+ * must hear of the newer term all the same, for it can open no stream in an older one. */
+static void a_leader_that_is_not_known_hears_of_the_newer_term(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(5, 1);
+  c->links_by_hand = true;
+  cluster_cut(c, 1, 3); /* the leader is not told: it takes 3 for in contact */
+  const uint64_t id = cluster_add(c);
+  assert_int_equal(cluster_add_member(c, 1, id), 0);
+  cluster_open(c, 1, id);
+  for (int ms = 0; ms < ELECTION_TIMEOUT_MS / 2; ms++, c->now_ms++) {
+    settle_without(c, 1, 3);
+    if (cluster_server(c, 1)->wakeup_ms <= c->now_ms) assert_int_equal(cluster_timeout(c, 1), 0);
+  }
+  assert_true(cluster_is_voter(c, 1, id) && status_of(c, 1)->configuration_committed);
+  cluster_isolate(c, 3);
+  cluster_crash(c, 1);
+  c->links_by_hand = false;
+  cluster_settle(c);
+  assert_int_equal(cluster_campaign(c, id), 0);
+  cluster_settle(c);
+  assert_true(leads(c, id));
+  assert_int_equal(status_of(c, 3)->peers_n, 5);
+
+  struct coracle_raft_message refusal = message(CORACLE_RAFT_VOTE_REPLY, 2, 3, 9);
+  assert_int_equal(cluster_receive(c, 3, &refusal), 0);
+  assert_int_equal(status_of(c, 3)->term, 9);
+  cluster_heal(c);
+  cluster_run(c, 1);
+  assert_true(status_of(c, cluster_converge(c, 6))->term > 9);
+  cluster_free(c);
 }
 
 /* An old leader's messages are answered with the newer term. */
@@ -228,8 +277,8 @@ static void a_heartbeat_commits_what_is_known_to_match(void **state) {
   cluster_free(c);
 }
 
-/* With the streams cut the heartbeats of a new leader reach a server whose log went another way, and commit none of it
- * (copycat#265, scylla#9965). */
+/* With the streams cut the heartbeats of a new leader reach a server whose log went another way, and commit
+ * none of it (copycat#265, scylla#9965). */
 static void a_heartbeat_commits_no_divergent_suffix(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -272,7 +321,8 @@ static void a_commit_beyond_the_log_is_dropped(void **state) {
 
 /* ---- What makes no sense ---- */
 
-/* A term that no cluster reaches by elections would be the last one for ever: never taken over from anybody. */
+/* A term that no cluster reaches by elections would be the last one for ever: never taken over from
+ * anybody. */
 static void terms_near_the_end_are_dropped(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -330,8 +380,8 @@ static void unknown_messages_are_dropped(void **state) {
   cluster_free(c);
 }
 
-/* Datagrams of no member raise nobody's term, whatever they claim: replies, because only members are asked; heartbeats,
- * because a leader not known here comes by stream. */
+/* Datagrams of no member raise nobody's term, whatever they claim: replies, because only members are asked;
+ * heartbeats, because a leader not known here comes by stream. */
 static void a_strangers_datagrams_raise_no_term(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -381,6 +431,7 @@ int main(void) {
       cmocka_unit_test(a_flapping_stream_deposes_nobody),
       cmocka_unit_test(a_deposed_leader_follows),
       cmocka_unit_test(a_server_of_a_newer_term_does_not_block),
+      cmocka_unit_test(a_leader_that_is_not_known_hears_of_the_newer_term),
       cmocka_unit_test(an_old_leader_hears_of_the_newer_term),
       cmocka_unit_test(replies_to_nothing_are_dropped),
       cmocka_unit_test(a_heartbeat_commits_what_is_known_to_match),

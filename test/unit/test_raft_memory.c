@@ -1,9 +1,9 @@
-/* Goal: a step that finds no memory says so and has changed nothing: the same step, tried again, goes on as if nothing
- * had been. One run that needs every kind of allocation is repeated, each time with another one of them failing once;
- * every run must then do, step by step, what the run without a failure did.
+/* Goal: a step that finds no memory says so and has changed nothing: the same step, tried again, goes on as
+ * if nothing had been. One run that needs every kind of allocation is repeated, each time with another one of
+ * them failing once; every run must then do, step by step, what the run without a failure did.
  *
- * The linker puts the functions below in place of malloc(3) and its kind and of coracle_raft_step()
- * (--wrap in CMakeLists.txt). */
+ * The linker puts the functions below in place of malloc(3) and its kind and of coracle_raft_step() (--wrap
+ * in CMakeLists.txt). */
 #include "raft_cluster.h"
 
 #include <stdlib.h>
@@ -81,7 +81,8 @@ int __wrap_coracle_raft_step(struct coracle_raft *raft, const struct coracle_raf
     coracle_raft_status(raft, event->now_ms, &after);
     assert_true(cluster_same_status(&before, &after));
     if (event->type == CORACLE_RAFT_PROPOSE)
-      for (size_t i = 0; i < event->propose.entries_n; i++) assert_int_equal(event->propose.entries[i]->index, 0);
+      for (size_t i = 0; i < event->propose.entries_n; i++)
+        assert_int_equal(event->propose.entries[i]->index, 0);
     error = __real_coracle_raft_step(raft, event, effects);
     assert_int_not_equal(error, CORACLE_RAFT_ENOMEM);
   }
@@ -90,8 +91,8 @@ int __wrap_coracle_raft_step(struct coracle_raft *raft, const struct coracle_raf
   return error;
 }
 
-/* Founding, joining, a promotion that is cancelled and one that is not, a log that grows, disks that hang for many
- * steps, elections, and truncations. */
+/* Founding, joining, a promotion that is cancelled and one that is not, a log that grows, disks that hang for
+ * many steps, elections, and truncations. */
 static void run(void) {
   struct cluster *c = cluster_of(3, 1);
   for (int i = 0; i < 100; i++) assert_int_equal(cluster_propose(c, 1, 10), 0);
@@ -151,7 +152,8 @@ static void every_allocation_fails_once(void **state) {
 static void what_needs_memory_says_so(void **state) {
   (void)state;
   const struct coracle_raft_options options = {.id = 1, .heartbeat_ms = 50, .election_timeout_ms = 500};
-  const struct coracle_raft_configuration configuration = {.members_n = 1, .members = {{.id = 1, .voter = true}}};
+  const struct coracle_raft_configuration configuration = {.members_n = 1,
+                                                           .members = {{.id = 1, .voter = true}}};
   struct coracle_raft *raft = NULL;
   counting = true;
   allocations = 0, failing = 1;

@@ -1,10 +1,11 @@
-/* Goal: whatever a network, disks and crashes do in whatever order, the invariants of raft_history.h hold at every step,
- * and once things are well again the cluster is whole: one leader, every server that lives a voter, all logs equal.
+/* Goal: whatever a network, disks and crashes do in whatever order, the invariants of raft_history.h hold at
+ * every step, and once things are well again the cluster is whole: one leader, every server that lives a
+ * voter, all logs equal.
  *
- * Each run is its seed. Servers found and join in the middle of it all; datagrams are lost, doubled and late, streams
- * cut, links blocked one way, disks slow, servers crash for good and are removed and replaced under a new id, and some
- * are removed alive and go on as they were. Nobody crashes who is needed for a majority: memory storage cannot survive
- * that, and is not meant to. */
+ * Each run is its seed. Servers found and join in the middle of it all; datagrams are lost, doubled and late,
+ * streams cut, links blocked one way, disks slow, servers crash for good and are removed and replaced under a
+ * new id, and some are removed alive and go on as they were. Nobody crashes who is needed for a majority:
+ * memory storage cannot survive that, and is not meant to. */
 #include "raft_cluster.h"
 
 #include <stdio.h>
@@ -63,14 +64,48 @@ static bool is_out(const struct run *r, uint64_t id) {
   return true;
 }
 
+/* Configurations that are underway, perhaps from a leader that is dead by now, will be in somebody's log
+ * soon. */
+static bool majorities_underway_live(const struct run *r, uint64_t without) {
+  for (size_t i = 0; i < r->c->streams_n; i++) {
+    const struct letters *letters = &r->c->streams[i]->to[AT_FOLLOWER];
+    for (size_t k = 0; k < letters->n; k++) {
+      const struct coracle_raft_message *append = &letters->at[k]->message;
+      for (size_t n = 0; n < append->append.entries_n; n++) {
+        const struct coracle_raft_entry *entry = append->append.entries[n];
+        struct coracle_raft_configuration configuration;
+        if (entry->type == CORACLE_RAFT_CONFIGURATION &&
+            coracle_raft_configuration_decode(entry->data, entry->bytes, &configuration) == 0 &&
+            !majority_lives(r, &configuration, without))
+          return false;
+      }
+    }
+  }
+  return true;
+}
+
+/* By the configuration that a server goes by, and by the one that it would go back to. */
+static bool majorities_live(const struct run *r, uint64_t of, uint64_t without) {
+  const struct server *server = cluster_server(r->c, of);
+  const struct coracle_raft_configuration *latest = coracle_raft_latest_configuration(server->raft);
+  for (uint64_t index = server->status.configuration_index;
+       index > 1 && !server->status.configuration_committed;) {
+    const struct coracle_raft_entry *entry = coracle_raft_entry_at(server->raft, --index);
+    struct coracle_raft_configuration earlier;
+    if (entry->type != CORACLE_RAFT_CONFIGURATION ||
+        coracle_raft_configuration_decode(entry->data, entry->bytes, &earlier) != 0)
+      continue;
+    if (!majority_lives(r, &earlier, without)) return false;
+    if (index <= server->status.commit_index) break;
+  }
+  return majority_lives(r, latest, without);
+}
+
 /* In the eyes of everybody who has a part in it. */
 static bool may_crash(const struct run *r, uint64_t id) {
   for (uint64_t other = 1; other <= r->c->servers_n; other++)
-    if (other != id && alive(r, other) && !is_out(r, other) &&
-        !majority_lives(r, coracle_raft_latest_configuration(cluster_server(r->c, other)->raft), id))
-      return false;
-  return majority_lives(r, coracle_raft_latest_configuration(cluster_server(r->c, id)->raft), id) &&
-         cluster_server(r->c, id)->status.term > 0;
+    if (alive(r, other) && (other == id || !is_out(r, other)) && !majorities_live(r, other, id)) return false;
+  return majorities_underway_live(r, id) && cluster_server(r->c, id)->status.term > 0;
 }
 
 static void crash(struct run *r) {
@@ -246,7 +281,8 @@ static void heal(struct run *r) {
   uint64_t leader = cluster_converge(r->c, 10), term = cluster_server(r->c, leader)->status.term;
   assert_int_equal(cluster_propose(r->c, leader, 100), 0);
   cluster_run(r->c, 5 * ELECTION_TIMEOUT_MS);
-  CLUSTER_CHECK(r->c, cluster_converge(r->c, 1) == leader && cluster_server(r->c, leader)->status.term == term,
+  CLUSTER_CHECK(r->c,
+                cluster_converge(r->c, 1) == leader && cluster_server(r->c, leader)->status.term == term,
                 "the leader changes for no reason");
 }
 

@@ -1,6 +1,7 @@
-/* Goal: whatever logs a leader finds, it makes them equal to its own without losing what was acknowledged or committed:
- * the paper's figures 7 and 8 among them (3.6 and 3.7 of the dissertation), late and doubled appends and replies, disks
- * that are done late. The invariants of raft_history.h are checked at every step besides. */
+/* Goal: whatever logs a leader finds, it makes them equal to its own without losing what was acknowledged or
+ * committed: the paper's figures 7 and 8 among them (3.6 and 3.7 of the dissertation), late and doubled
+ * appends and replies, disks that are done late. The invariants of raft_history.h are checked at every step
+ * besides. */
 #include "raft_append.h"
 
 #include <string.h>
@@ -44,8 +45,8 @@ static void pump(struct cluster *c, uint64_t leader, uint64_t follower) {
 enum { MADE_UP_LEADERS = 40, FIGURE_SERVERS = 7 };
 
 /* The terms of each log in the figure; server 1 is the leader of term 8. */
-static const char *const figure_7[FIGURE_SERVERS] = {"1114455666",   "111445566",   "1114",       "11144556666",
-                                                     "111445566677", "1114444",     "11122233333"};
+static const char *const figure_7[FIGURE_SERVERS] = {"1114455666",   "111445566", "1114",       "11144556666",
+                                                     "111445566677", "1114444",   "11122233333"};
 
 static struct coracle_raft_entry *seven_voters(void) {
   struct coracle_raft_configuration configuration = {.members_n = FIGURE_SERVERS};
@@ -56,7 +57,8 @@ static struct coracle_raft_entry *seven_voters(void) {
   return entry;
 }
 
-/* One append for each run of equal terms, from the leader that term had. The first entry is the configuration. */
+/* One append for each run of equal terms, from the leader that term had. The first entry is the
+ * configuration. */
 static void give_log(struct cluster *c, uint64_t id, const char *terms) {
   for (size_t i = 0; terms[i] != '\0';) {
     const uint64_t term = (uint64_t)(terms[i] - '0');
@@ -95,8 +97,8 @@ static void figure_7_is_repaired(void **state) {
   assert_true(leads(c, 1));
   assert_int_equal(status_of(c, 1)->term, 8);
 
-  /* How often each refuses before the leader knows where they agree: once where its log is too short, and once for each
-   * term that is in the way. */
+  /* How often each refuses before the leader knows where they agree: once where its log is too short, and
+   * once for each term that is in the way. */
   const size_t refusals_max[] = {0, 1, 1, 1, 1, 2, 2};
   cluster_heal(c);
   for (uint64_t id = 2; id <= FIGURE_SERVERS; id++) {
@@ -123,8 +125,8 @@ static void figure_7_is_repaired(void **state) {
 
 /* ---- Figure 8 ---- */
 
-/* To (c) of the figure: server 1, leader again, has brought its entry of an older term to a majority. Appends carry one
- * entry each, so that the no-op of its new term can be held back. Returns that entry's index. */
+/* To (c) of the figure: server 1, leader again, has brought its entry of an older term to a majority. Appends
+ * carry one entry each, so that the no-op of its new term can be held back. Returns that entry's index. */
 static uint64_t figure_8_to_c(struct cluster **result) {
   struct cluster *c = *result = cluster_with(5, &(struct cluster_options){.seed = 8, .append_bytes_max = 1});
   const uint64_t base = status_of(c, 1)->last_index, at = base + 1;
@@ -237,7 +239,8 @@ static void a_late_shorter_append_truncates_nothing(void **state) {
   cluster_free(c);
 }
 
-/* An entry of another term stands in the way: from there on the old ones go, in the same write as the new ones come. */
+/* An entry of another term stands in the way: from there on the old ones go, in the same write as the new
+ * ones come. */
 static void a_conflict_truncates_from_where_it_is(void **state) {
   (void)state;
   struct cluster *c = cluster_new(&(struct cluster_options){.seed = 1});
@@ -298,7 +301,8 @@ static void stale_replies_move_nothing_back(void **state) {
   cluster_free(c);
 }
 
-/* A follower that refuses what it acknowledged has lost its log under its old id. It must not keep the leader busy. */
+/* A follower that refuses what it acknowledged has lost its log under its old id. It must not keep the leader
+ * busy. */
 static void a_follower_that_lost_its_log_is_not_asked_in_circles(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -361,8 +365,9 @@ static void a_new_stream_goes_on_from_the_match(void **state) {
 
 /* ---- Disks that are late ---- */
 
-/* Entries on their way to the disk are overwritten before they get there. What the disk reports then is durable counts
- * for nothing: the index has another entry now (etcd's async_storage_writes_append_aba_race). */
+/* Entries on their way to the disk are overwritten before they get there. What the disk reports then is
+ * durable counts for nothing: the index has another entry now (etcd's
+ * async_storage_writes_append_aba_race). */
 static void an_index_persisted_before_a_truncation_is_not_durable(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);

@@ -1,5 +1,5 @@
-/* Goal: a step that is refused says why, leaves what it was given with its owner, and changes nothing. (That the status
- * is the same before and after is checked in cluster_step() for every refusal of every test.) */
+/* Goal: a step that is refused says why, leaves what it was given with its owner, and changes nothing. (That
+ * the status is the same before and after is checked in cluster_step() for every refusal of every test.) */
 #include "raft_cluster.h"
 
 #include <string.h>
@@ -57,7 +57,8 @@ static void a_server_starts_once(void **state) {
   for (size_t i = 0; i < sizeof early / sizeof early[0]; i++)
     assert_int_equal(step(raft, early[i]), CORACLE_RAFT_EINVALID);
   assert_int_equal(step(raft, (struct coracle_raft_event){.type = CORACLE_RAFT_START}), 0);
-  assert_int_equal(step(raft, (struct coracle_raft_event){.type = CORACLE_RAFT_START}), CORACLE_RAFT_EINVALID);
+  assert_int_equal(step(raft, (struct coracle_raft_event){.type = CORACLE_RAFT_START}),
+                   CORACLE_RAFT_EINVALID);
   assert_int_equal(step(raft, early[6]), CORACLE_RAFT_EINVALID);
   assert_int_equal(step(raft, early[1]), 0);
   coracle_raft_free(raft);
@@ -67,8 +68,8 @@ static void a_server_starts_once(void **state) {
 static void impossible_foundings_are_refused(void **state) {
   (void)state;
   struct coracle_raft *raft = new_core();
-  const struct coracle_raft_configuration good = {
-      .members_n = 2, .members = {{.id = 1, .voter = true}, {.id = 2}}};
+  const struct coracle_raft_configuration good = {.members_n = 2,
+                                                  .members = {{.id = 1, .voter = true}, {.id = 2}}};
   struct coracle_raft_configuration bad[9];
   size_t n = 0;
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) bad[i] = good;
@@ -185,14 +186,10 @@ static void time_does_not_go_back(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(impossible_options_are_refused),
-      cmocka_unit_test(a_server_starts_once),
-      cmocka_unit_test(impossible_foundings_are_refused),
-      cmocka_unit_test(impossible_proposals_are_refused),
-      cmocka_unit_test(a_batch_enters_the_log_in_order),
-      cmocka_unit_test(a_sequence_never_given_is_refused),
-      cmocka_unit_test(other_streams_do_not_matter),
-      cmocka_unit_test(time_does_not_go_back),
+      cmocka_unit_test(impossible_options_are_refused),   cmocka_unit_test(a_server_starts_once),
+      cmocka_unit_test(impossible_foundings_are_refused), cmocka_unit_test(impossible_proposals_are_refused),
+      cmocka_unit_test(a_batch_enters_the_log_in_order),  cmocka_unit_test(a_sequence_never_given_is_refused),
+      cmocka_unit_test(other_streams_do_not_matter),      cmocka_unit_test(time_does_not_go_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

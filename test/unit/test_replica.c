@@ -1,6 +1,7 @@
-/* Goal: commands proposed in one turn enter the log as one batch, what is committed is applied in log order, and every
- * waiter gets exactly one result: applied, in the order of the proposals; unknown where leadership was lost in between;
- * or at once, not proposed and why. A leak is found by the sanitizer: of entries, records, and waiters at the end. */
+/* Goal: commands proposed in one turn enter the log as one batch, what is committed is applied in log order,
+ * and every waiter gets exactly one result: applied, in the order of the proposals; unknown where leadership
+ * was lost in between; or at once, not proposed and why. A leak is found by the sanitizer: of entries,
+ * records, and waiters at the end. */
 #include "replica/replica.h"
 
 #include "store_commands.h"
@@ -38,7 +39,8 @@ static void start(struct replica *r, const struct coracle_raft_configuration *fo
 /* It leads a cluster of itself. */
 static struct replica *founder(void) {
   struct replica *r = new_replica();
-  const struct coracle_raft_configuration founding = {.members_n = 1, .members = {{.id = SELF, .voter = true}}};
+  const struct coracle_raft_configuration founding = {.members_n = 1,
+                                                      .members = {{.id = SELF, .voter = true}}};
   start(r, &founding);
   return r;
 }
@@ -72,10 +74,12 @@ static struct coracle_raft_entry *put_entry(const char *id, const char *body) {
   return entry_of(&command);
 }
 
-/* An append of OTHER that brings these entries (their references stay with the caller) and commits all of them. */
+/* An append of OTHER that brings these entries (their references stay with the caller) and commits all of
+ * them. */
 static void append(struct replica *r, uint64_t term, uint64_t previous_index, uint64_t previous_term,
                    struct coracle_raft_entry **entries, size_t n) {
-  struct coracle_raft_message message = {.type = CORACLE_RAFT_APPEND, .from = OTHER, .to = SELF, .term = term};
+  struct coracle_raft_message message = {
+      .type = CORACLE_RAFT_APPEND, .from = OTHER, .to = SELF, .term = term};
   for (size_t i = 0; i < n; i++) {
     entries[i]->index = previous_index + 1 + i;
     entries[i]->term = term;
@@ -125,7 +129,8 @@ static void *waiter(size_t i) {
 
 /* ---- Tests ---- */
 
-/* One batch, one persist sequence; nothing is applied before it is durable; results in order, revision = index. */
+/* One batch, one persist sequence; nothing is applied before it is durable; results in order, revision =
+ * index. */
 static void a_turn_is_one_batch(void **state) {
   (void)state;
   struct replica *r = founder();
@@ -166,9 +171,10 @@ static void results_come_in_the_order_of_the_proposals(void **state) {
   create.condition = COMMAND_CREATE;
   struct command remove = delete_command("notes", "none");
   for (size_t i = 0; i < 200; i++) {
-    replica_propose(r, i % 3 == 0   ? entry_of(&create)
-                       : i % 3 == 1 ? entry_of(&remove)
-                                    : put_entry("x", "{}"),
+    replica_propose(r,
+                    i % 3 == 0   ? entry_of(&create)
+                    : i % 3 == 1 ? entry_of(&remove)
+                                 : put_entry("x", "{}"),
                     waiter(i));
     if (i % 7 == 0) assert_non_null(flush(r));
     if (i % 31 == 0) persist(r);
@@ -182,6 +188,21 @@ static void results_come_in_the_order_of_the_proposals(void **state) {
     if (i % 3 == 0) assert_int_equal(result.store.outcome, i == 0 ? STORE_CREATED : STORE_EXISTS);
     if (i % 3 == 1) assert_int_equal(result.store.outcome, STORE_NOT_FOUND);
   }
+  assert_no_result(r);
+  replica_free(r);
+}
+
+/* A proposal may stand behind entries that nobody waits for. */
+static void a_waiter_waits_for_its_own_entry(void **state) {
+  (void)state;
+  struct replica *r = new_replica();
+  const struct coracle_raft_configuration founding = {.members_n = 1,
+                                                      .members = {{.id = SELF, .voter = true}}};
+  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .founding = &founding});
+  replica_propose(r, put_entry("a", "1"), waiter(0));
+  assert_non_null(flush(r));
+  persist(r); /* the configuration, the no-op and the command */
+  assert_int_equal(take(r, waiter(0), REPLICA_APPLIED).index, 3);
   assert_no_result(r);
   replica_free(r);
 }
@@ -215,7 +236,8 @@ static void a_follower_takes_no_proposals(void **state) {
   replica_free(r);
 }
 
-/* Too much is uncommitted: the batch is refused as a whole, what was taken before goes on, and later there is room. */
+/* Too much is uncommitted: the batch is refused as a whole, what was taken before goes on, and later there is
+ * room. */
 static void too_much_is_busy(void **state) {
   (void)state;
   struct replica *r = founder();
@@ -240,7 +262,8 @@ static void too_much_is_busy(void **state) {
   replica_free(r);
 }
 
-/* What was in the log when leadership ended may take effect or not: unknown. What was still queued was not proposed. */
+/* What was in the log when leadership ended may take effect or not: unknown. What was still queued was not
+ * proposed. */
 static void lost_leadership_leaves_the_outcome_unknown(void **state) {
   (void)state;
   struct replica *r = founder();
@@ -422,6 +445,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_turn_is_one_batch),
       cmocka_unit_test(results_come_in_the_order_of_the_proposals),
+      cmocka_unit_test(a_waiter_waits_for_its_own_entry),
       cmocka_unit_test(a_follower_applies_what_is_committed),
       cmocka_unit_test(a_follower_takes_no_proposals),
       cmocka_unit_test(too_much_is_busy),
