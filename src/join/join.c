@@ -79,21 +79,22 @@ const char *join_hex(const uint8_t cluster[JOIN_CLUSTER_BYTES], char text[2 * JO
 
 /* ---- Events ---- */
 
-static void open_http(struct join *j, const char *why) {
+static void open_http(struct join *j, const char *note, const char *why) {
   char http[ADDRESS_TEXT_MAX];
-  if (j->http_open) return;
   j->http_open = true;
   join_act(j, JOIN_DO_OPEN_HTTP);
-  join_log(j, JOIN_LOG_INFO, "step 8: HTTP open on %s%s", address_format(&j->options.http, http), why);
+  join_log(j, JOIN_LOG_INFO, "step 8: HTTP open on %s%s%s", address_format(&j->options.http, http), note,
+           why);
 }
 
 /* Step 8: a founder serves at once, a follower when the leader has saved its credentials, and everybody after
  * two election timeouts without a leader, so that a client hears a reason instead of silence. */
 static void http_tick(struct join *j, const struct join_situation *s) {
+  if (j->http_open) return;
   if (join_leads(s) || j->handshake == HANDSHAKE_SAVED) {
-    open_http(j, "");
+    open_http(j, "", "");
   } else if (join_elapsed(j, j->started_ms, 2 * (uint64_t)j->options.election_timeout_ms)) {
-    open_http(j, ": no leader yet");
+    open_http(j, ": no leader yet; ", join_no_leader_reason(j, s, j->now_ms));
   }
 }
 

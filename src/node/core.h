@@ -32,6 +32,7 @@ enum {
   LINK_DEADLINE_MS = 5000,    /* from connecting to the first frame */
   DEADLINE_CHECK_MS = 500,
   STOP_MS = 1000,             /* what SIGTERM gives connections to end */
+  SLEPT_HEARTBEATS = 2,       /* between two steps: this process was stopped, or had no processor */
 };
 
 /* A request that is being answered. */
@@ -119,6 +120,8 @@ struct node {
   struct node_options options;
   char name[NODE_NAME_BYTES_MAX + 1];
   uint64_t now_ms, wall_ms, started_ms;
+  uint64_t stepped_ms;       /* of the last node_step() */
+  uint64_t reading_until_ms; /* until then nothing is judged by the clock */
   bool started, stopping, exited;
   uint64_t stop_deadline_ms;
 

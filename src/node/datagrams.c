@@ -97,13 +97,14 @@ static enum datagram_fault receive_join(struct node *node, const struct address 
 }
 
 void datagram_receive(struct node *node, const struct address *from, const uint8_t *data, size_t n) {
-  struct datagram datagram;
+  struct datagram datagram = {0};
   bool same_cluster = false;
   enum datagram_fault fault = datagram_decode(data, n, &datagram);
   if (fault == DATAGRAM_NONE) fault = check(node, &datagram, &same_cluster);
   if (fault != DATAGRAM_NONE) {
-    /* A node that has started afresh hears for a moment what was meant for its former self. */
-    if (fault == DATAGRAM_RECEIVER || fault == DATAGRAM_CLUSTER)
+    /* Nothing to worry about: a node that has started afresh hears for a moment what was meant for its former
+     * self, and one that wins the election address what it has sent there. */
+    if (fault == DATAGRAM_RECEIVER || fault == DATAGRAM_CLUSTER || datagram.from == join_id(node->join))
       node->faults[fault]++;
     else
       drop(node, from, fault);

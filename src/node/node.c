@@ -19,7 +19,7 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
   node->options = *options;
   snprintf(node->name, sizeof node->name, "%s", options->name);
   node->options.name = node->name;
-  node->now_ms = node->started_ms = now_ms;
+  node->now_ms = node->started_ms = node->stepped_ms = now_ms;
   node->wall_ms = options->wall_ms;
   node->wake_ms = UINT64_MAX;
   node->random.state = options->seed;
@@ -166,6 +166,16 @@ static void stop(struct node *node) {
     node_stream_close_after_flush(node, CONTAINER_OF(at, struct node_stream, link));
 }
 
+/* A process that was stopped finds its timers due and its sockets full. It reads those first: whom it has not
+ * heard of meanwhile may have spoken all the time. */
+static bool has_mail_to_read(struct node *node) {
+  const uint64_t heartbeat_ms = node->options.heartbeat_ms;
+  if (node->now_ms - node->stepped_ms > SLEPT_HEARTBEATS * heartbeat_ms)
+    node->reading_until_ms = node->now_ms + heartbeat_ms;
+  node->stepped_ms = node->now_ms;
+  return node->now_ms < node->reading_until_ms;
+}
+
 void node_step(struct node *node, const struct node_event *event) {
   struct join_situation situation;
   take_back_lent(node);
@@ -212,7 +222,7 @@ void node_step(struct node *node, const struct node_event *event) {
     stop(node);
     break;
   }
-  if (!node->started || node->stopping) return;
+  if (!node->started || node->stopping || has_mail_to_read(node)) return;
   consensus_tick(node);
   check_deadlines(node);
 }
@@ -223,6 +233,7 @@ static void set_wake(struct node *node) {
   uint64_t at_ms = node->raft_wakeup_ms;
   if (join_wakeup_ms(node->join) < at_ms) at_ms = join_wakeup_ms(node->join);
   if (!list_is_empty(&node->streams) && node->deadline_check_ms < at_ms) at_ms = node->deadline_check_ms;
+  if (at_ms < node->reading_until_ms) at_ms = node->reading_until_ms;
   if (node->stopping) at_ms = node->stop_deadline_ms;
   if (at_ms == node->wake_ms) return;
   node->wake_ms = at_ms;

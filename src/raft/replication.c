@@ -22,11 +22,11 @@ static uint64_t send_append(struct coracle_raft *raft, struct raft_peer *peer, s
   return peer->next + entries_n;
 }
 
-/* A learner gets a configuration only when that is committed: one that took its vote away must not make its
- * log newer than those of voters that may still need that vote. */
+/* A learner gets only what is committed. It never asks for votes, but its vote may be needed, by a
+ * configuration that made it a voter and has not reached it, or that was taken back: its log must not be
+ * newer than that of the server which asks then. */
 static uint64_t last_to_send(const struct coracle_raft *raft, const struct raft_peer *peer) {
-  const bool committed = raft->latest.index <= raft->commit_index;
-  return peer->voter || committed ? raft_log_last_index(&raft->log) : raft->latest.index - 1;
+  return peer->voter ? raft_log_last_index(&raft->log) : raft->commit_index;
 }
 
 /* How many entries from `next` to `last` go into one append: as many as fit, and at least one. */

@@ -225,9 +225,10 @@ void scene_tick(struct scene *s) {
 /* The leader's heartbeats, and what they are answered with. */
 static void hear_peers(struct scene *s) {
   const struct coracle_raft_status *raft = &s->situation.raft;
-  if (s->silent || !raft->hears_leader) return;
+  if (!raft->hears_leader) return;
   for (size_t i = 0; i < raft->peers_n; i++)
-    if (raft->peers[i].link && (raft->role == CORACLE_RAFT_LEADER || raft->peers[i].id == raft->leader))
+    if (raft->peers[i].link && (raft->role == CORACLE_RAFT_LEADER || raft->peers[i].id == raft->leader) &&
+        (s->silent == NULL || strchr(s->silent, letter(raft->peers[i].id)) == NULL))
       s->situation.raft.peers[i].last_contact_ms = s->now_ms;
 }
 

@@ -1,5 +1,5 @@
-/* One struct join on a stage: the test says what it hears and what the consensus core knows, and reads what it does
- * as a script.
+/* One struct join on a stage: the test says what it hears and what the consensus core knows, and reads what
+ * it does as a script.
  *
  *     struct scene s;
  *     scene_open(&s);                         // node a, fresh; the election address is free
@@ -9,12 +9,13 @@
  *                       "200 found\n" ...);
  *     scene_close(&s);
  *
- * A line of the script is the time since the start (or since scene_mark()) and what was done; log lines go into a text
- * of their own. What the node would do at once is done here too: a bind is answered as `s.address` says, a founded or
- * adopted cluster becomes the situation, and after both join_tick() is called again.
+ * A line of the script is the time since the start (or since scene_mark()) and what was done; log lines go
+ * into a text of their own. What the node would do at once is done here too: a bind is answered as
+ * `s.address` says, a founded or adopted cluster becomes the situation, and after both join_tick() is called
+ * again.
  *
- * Nodes have letters: a is id 1 and the one on stage, b is id 2, ... Node b's UDP socket is 127.0.0.1:7002, its HTTP
- * port 8002, its token 32 times the byte 2. Clusters have letters too, x for one of 16 bytes 'x'. */
+ * Nodes have letters: a is id 1 and the one on stage, b is id 2, ... Node b's UDP socket is 127.0.0.1:7002,
+ * its HTTP port 8002, its token 32 times the byte 2. Clusters have letters too, x for one of 16 bytes 'x'. */
 #ifndef CORACLE_TEST_JOIN_SCENE_H
 #define CORACLE_TEST_JOIN_SCENE_H
 
@@ -37,7 +38,7 @@ struct scene {
   struct coracle_raft_configuration configuration;
   enum scene_address address; /* how the kernel answers a bind */
   bool durable;               /* the members' storage outlives them */
-  bool silent;                /* the core hears nothing from anybody, not even over open streams */
+  const char *silent;         /* who says nothing, though its stream is open; NULL: nobody */
   bool holding;
   uint64_t now_ms, mark_ms;
   uint64_t counter; /* of datagrams heard */
@@ -50,8 +51,8 @@ void scene_open(struct scene *);
 void scene_close(struct scene *);
 /* The script begins anew, and its time at 0. The log too. */
 void scene_mark(struct scene *);
-void scene_tick(struct scene *);            /* something changed: the node ticks */
-void scene_run(struct scene *, uint64_t ms); /* time passes */
+void scene_tick(struct scene *);              /* something changed: the node ticks */
+void scene_run(struct scene *, uint64_t ms);  /* time passes */
 void scene_stop(struct scene *, uint64_t ms); /* ... without the process: it was stopped, and then ticks */
 /* Compares what was done since the mark, and marks. */
 void assert_script(struct scene *, const char *expected);
@@ -63,7 +64,8 @@ void assert_not_logged(const struct scene *, const char *text);
 
 /* It belongs to cluster x: the join room is told as a fresh node is, by the leader's credentials. */
 void scene_adopt(struct scene *, char cluster, char leader, uint64_t term);
-/* The configuration, committed: voters and learners by letter ("abc", ""). All others are in contact, by stream too. */
+/* The configuration, committed: voters and learners by letter ("abc", ""). All others are in contact, by
+ * stream too. */
 void scene_configure(struct scene *, const char *voters, const char *learners);
 void scene_follow(struct scene *, char leader, uint64_t term);
 void scene_lead(struct scene *, uint64_t term);

@@ -99,7 +99,7 @@ struct wire *impostor_stream(struct impostor *b, int node) {
   bytes_append_string(&request, "\r\n\r\n");
   wire_send(b->world, wire, request.data, request.n);
   bytes_close(&request);
-  WORLD_UNTIL(b->world, memmem(wire->received.data, wire->received.n, "\r\n\r\n", 4) != NULL, 200);
+  WORLD_UNTIL(b->world, wire_has(wire, "\r\n\r\n"), 200);
   assert_memory_equal(wire->received.data, "HTTP/1.1 101 ", 13);
   wire->received.n = 0;
   return wire;

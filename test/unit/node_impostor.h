@@ -1,11 +1,10 @@
-/* One that speaks the nodes' protocols, and says what the test wants: a leader that a node follows, or a follower that
- * a leader takes in, and whatever no node would ever do.
+/* One that speaks the nodes' protocols, and says what the test wants: a leader that a node follows, or a
+ * follower that a leader takes in, and whatever no node would ever do.
  *
  *     struct impostor b;
  *     impostor_open(&b, w, 1);
- *     impostor_lead(&b);              // has the election address, and makes the only node of the world follow
- *     struct wire *wire = impostor_stream(&b, 0);
- *     impostor_hello(&b, wire, 1);    // in term 1
+ *     impostor_lead(&b);              // has the election address, and makes the only node of the world
+ * follow struct wire *wire = impostor_stream(&b, 0); impostor_hello(&b, wire, 1);    // in term 1
  *     impostor_append(&b, wire, ...); */
 #ifndef CORACLE_TEST_NODE_IMPOSTOR_H
 #define CORACLE_TEST_NODE_IMPOSTOR_H
@@ -32,8 +31,10 @@ void impostor_open(struct impostor *, struct world *, int number);
 /* Sends a message of the handshake, with its card and, as CREDENTIALS, its token. */
 void impostor_say(struct impostor *, struct address to, uint64_t to_id, enum join_message_type);
 /* Sends a datagram of that type and body. */
-void impostor_send(struct impostor *, struct address to, uint64_t to_id, uint8_t type, const void *body, size_t n);
-void impostor_send_raft(struct impostor *, struct address to, uint64_t to_id, const struct coracle_raft_message *);
+void impostor_send(struct impostor *, struct address to, uint64_t to_id, uint8_t type, const void *body,
+                   size_t n);
+void impostor_send_raft(struct impostor *, struct address to, uint64_t to_id,
+                        const struct coracle_raft_message *);
 /* The newest datagram at that tap is such a message; then it is in b->heard. */
 bool impostor_heard(struct impostor *, const struct tap *, enum join_message_type);
 /* Has the election address, and goes through steps 4 to 7 as the leader of node 0; it is fresh. */
@@ -42,13 +43,14 @@ void impostor_lead(struct impostor *);
 struct wire *impostor_stream(struct impostor *, int node);
 void impostor_hello(struct impostor *, struct wire *, uint64_t term);
 /* An APPEND of its term; takes over the entries' references. */
-void impostor_append(struct impostor *, struct wire *, uint64_t previous_index, uint64_t previous_term, uint64_t commit,
-                     struct coracle_raft_entry **entries, size_t entries_n);
+void impostor_append(struct impostor *, struct wire *, uint64_t previous_index, uint64_t previous_term,
+                     uint64_t commit, struct coracle_raft_entry **entries, size_t entries_n);
 /* Its configuration: itself as the voter, and node 0, as what it says. */
 struct coracle_raft_entry *impostor_configuration(struct impostor *, uint64_t index, bool node_votes);
 /* A client's command: PUT of collection c, document x. */
 struct coracle_raft_entry *impostor_command(struct impostor *, uint64_t index);
-/* Takes the first frame off wire->received; false when none is whole. The payload lives until the next call. */
+/* Takes the first frame off wire->received; false when none is whole. The payload lives until the next call.
+ */
 bool impostor_frame(struct wire *, struct frame *, struct bytes *storage);
 
 #endif

@@ -86,10 +86,11 @@ void world_trace(struct world *w, int node, const char *format, ...) {
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   if (w->trace.n > TRACE_BYTES_MAX) bytes_consume(&w->trace, w->trace.n / 2);
-  bytes_printf(&w->trace, "%7" PRIu64 ".%03" PRIu64 " %c %s\n", w->now_us / 1000, w->now_us % 1000, 'a' + node,
-               text);
+  bytes_printf(&w->trace, "%7" PRIu64 ".%03" PRIu64 " %c %s\n", w->now_us / 1000, w->now_us % 1000,
+               'a' + node, text);
   if (w->trace_at_once)
-    fprintf(stderr, "%7" PRIu64 ".%03" PRIu64 " %c %s\n", w->now_us / 1000, w->now_us % 1000, 'a' + node, text);
+    fprintf(stderr, "%7" PRIu64 ".%03" PRIu64 " %c %s\n", w->now_us / 1000, w->now_us % 1000, 'a' + node,
+            text);
 }
 
 void world_fail(struct world *w, const char *format, ...) {
@@ -254,8 +255,7 @@ static void hash_effect(struct world *w, int node, const struct node_effect *eff
 
 static void carry_out_all(struct world *w, int node) {
   struct node_effect effect;
-  while (!w->processes[node].exited &&
-         node_next_effect(w->processes[node].node, world_node_ms(w), &effect)) {
+  while (!w->processes[node].exited && node_next_effect(w->processes[node].node, world_node_ms(w), &effect)) {
     hash_effect(w, node, &effect);
     carry_out(w, node, &effect);
   }
@@ -277,8 +277,9 @@ static void feed_datagram(struct world *w, int node) {
   struct process *p = &w->processes[node];
   struct letter *letter = *(struct letter **)queue_at(&p->inbox, 0);
   queue_pop(&p->inbox);
-  process_step(w, node,
-               (struct node_event){.type = NODE_DATAGRAM, .from = letter->from, .data = letter->data, .n = letter->n});
+  process_step(
+      w, node,
+      (struct node_event){.type = NODE_DATAGRAM, .from = letter->from, .data = letter->data, .n = letter->n});
   free(letter);
 }
 

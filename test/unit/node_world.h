@@ -1,5 +1,5 @@
-/* Several whole nodes in one process, and the host they run on: processes, one clock, a network, all driven by one
- * seed. The same seed gives the same run, to the byte.
+/* Several whole nodes in one process, and the host they run on: processes, one clock, a network, all driven
+ * by one seed. The same seed gives the same run, to the byte.
  *
  *     struct world *w = world_new(&(struct world_options){.seed = 1, .nodes = 3});
  *     world_start_all(w);
@@ -8,21 +8,26 @@
  *     WORLD_UNTIL(w, world_leader(w) >= 0, 100);
  *     world_free(w);
  *
- * Things happen one at a time (world_step), in the order of their times. Between two of them a test may start, kill,
- * stop and go on with processes, change the weather on the network, and play the other end of sockets. After every turn
- * of a node node_world_check.c holds all of them against what must always be true; a failure names the seed and prints
- * the end of the trace. WORLD_TRACE=1 in the environment prints all of it as it happens.
+ * Things happen one at a time (world_step), in the order of their times. Between two of them a test may
+ * start, kill, stop and go on with processes, change the weather on the network, and play the other end of
+ * sockets. After every turn of a node node_world_check.c holds all of them against what must always be true;
+ * a failure names the seed and prints the end of the trace. WORLD_TRACE=1 in the environment prints all of it
+ * as it happens.
  *
  * What the host is like:
- *   - Datagrams take some ten microseconds, or are lost, doubled or late as the weather is. One process at a time has
- *     the election address; a killed one's comes free up to four milliseconds after its connections have ended.
- *   - Streams keep the order of their bytes, which arrive in pieces of any size. A writer hears that it is drained
- *     while no more than the kernel's buffers hold is unread. A killed process's streams end after any part of what it
- *     had sent; so do both ends of one that is cut.
- *   - A listening socket takes connections from the start of its process on; they wait until they are accepted.
- *   - A process does as the shell in src/net/ does: any of what is ready is told in one turn, then the effects of the
- *     turn are carried out, then what they caused is told. A stopped one (SIGSTOP) does nothing, while its sockets fill.
- *   - A started process has a new id, a new token and a new UDP port, and its old HTTP port unless it is given another. */
+ *   - Datagrams take some ten microseconds, or are lost, doubled or late as the weather is. One process at a
+ * time has the election address; a killed one's comes free up to four milliseconds after its connections have
+ * ended.
+ *   - Streams keep the order of their bytes, which arrive in pieces of any size. A writer hears that it is
+ * drained while no more than the kernel's buffers hold is unread. A killed process's streams end after any
+ * part of what it had sent, in order or reset; so do both ends of one that is cut.
+ *   - A listening socket takes connections from the start of its process on; they wait until they are
+ * accepted.
+ *   - A process does as the shell in src/net/ does: any of what is ready is told in one turn, then the
+ * effects of the turn are carried out, then what they caused is told. A stopped one (SIGSTOP) does nothing,
+ * while its sockets fill.
+ *   - A started process has a new id, a new token and a new UDP port, and its old HTTP port unless it is
+ * given another. */
 #ifndef CORACLE_TEST_NODE_WORLD_H
 #define CORACLE_TEST_NODE_WORLD_H
 
@@ -58,17 +63,17 @@ bool world_step(struct world *, uint64_t limit_ms);
 void world_run(struct world *, uint64_t ms);
 /* Fails the test, with the seed and the trace. */
 __attribute__((format(printf, 2, 3), noreturn)) void world_fail(struct world *, const char *format, ...);
-#define WORLD_CHECK(world, condition)                                                                                \
-  do {                                                                                                               \
-    if (!(condition)) world_fail(world, "%s:%d: %s", __FILE__, __LINE__, #condition);                                \
+#define WORLD_CHECK(world, condition)                                                                        \
+  do {                                                                                                       \
+    if (!(condition)) world_fail(world, "%s:%d: %s", __FILE__, __LINE__, #condition);                        \
   } while (0)
 /* Lets things happen until the condition holds, for at most so long. */
-#define WORLD_UNTIL(world, condition, limit_ms)                                                                      \
-  do {                                                                                                               \
-    const uint64_t world_until_end_ms = world_now_ms(world) + (limit_ms);                                            \
-    while (!(condition))                                                                                             \
-      if (!world_step(world, world_until_end_ms))                                                                    \
-        world_fail(world, "%s:%d: not within %d ms: %s", __FILE__, __LINE__, (int)(limit_ms), #condition);           \
+#define WORLD_UNTIL(world, condition, limit_ms)                                                              \
+  do {                                                                                                       \
+    const uint64_t world_until_end_ms = world_now_ms(world) + (limit_ms);                                    \
+    while (!(condition))                                                                                     \
+      if (!world_step(world, world_until_end_ms))                                                            \
+        world_fail(world, "%s:%d: not within %d ms: %s", __FILE__, __LINE__, (int)(limit_ms), #condition);   \
   } while (0)
 /* A random number below `limit`, for the test's own dice. */
 uint64_t world_dice(struct world *, uint64_t limit);
@@ -94,7 +99,8 @@ struct address world_http(struct world *, int node);
 struct address world_udp(struct world *, int node);
 struct address world_election(void);
 int world_holder(const struct world *); /* who has the election address; -1: none of the nodes */
-/* Another program takes the election address, or lets go of it; it must be free. A tap there hears what is sent to it. */
+/* Another program takes the election address, or lets go of it; it must be free. A tap there hears what is
+ * sent to it. */
 void world_occupy(struct world *, bool occupy);
 bool world_http_is_open(const struct world *, int node);
 /* It has logged such a line since it was started. */
@@ -102,15 +108,18 @@ bool world_has_logged(const struct world *, int node, const char *text);
 
 /* ---- What the nodes know ---- */
 
-/* The running one that leads the newest term of an established cluster, or of any if there is none; -1: nobody. */
+/* The running one that leads the newest term of an established cluster, or of any if there is none; -1:
+ * nobody. */
 int world_leader(struct world *);
-/* Every running node is a voter of one cluster, follows its one leader and has applied all that is in its log. */
+/* Every running node is a voter of one cluster, follows its one leader and has applied all that is in its
+ * log. */
 bool world_is_formed(struct world *);
-/* Killing that one leaves every established cluster with a majority of voters that can still meet: the rest can elect
- * without it. With memory storage a dead voter never comes back under its id. */
+/* Killing that one leaves every established cluster with a majority of voters that can still meet: the rest
+ * can elect without it. With memory storage a dead voter never comes back under its id. */
 bool world_can_spare(struct world *, int node);
-/* Without that one (which is stopped, or killed) somebody of the established cluster is awake to tell fresh nodes of it,
- * or keeps the election address from them; or there is none yet. Else they would found another, not knowing better. */
+/* Without that one (which is stopped, or killed) somebody of the established cluster is awake to tell fresh
+ * nodes of it, or keeps the election address from them; or there is none yet. Else they would found another,
+ * not knowing better. */
 bool world_has_witness(struct world *, int without, bool stopped);
 
 /* ---- The network ---- */
@@ -136,16 +145,18 @@ struct tap *world_tap(struct world *, struct address); /* lives as long as the w
 /* The test's end of a stream. Lives as long as the world. */
 struct wire {
   struct end *end; /* the world's */
-  bool connected; /* the other end has the connection in its backlog, or took it */
-  bool ended;     /* the other end has closed it */
-  bool reading;   /* true unless wire_read(false) */
+  bool connected;  /* the other end has the connection in its backlog, or took it */
+  bool ended;      /* the other end has closed it */
+  bool reading;    /* true unless wire_read(false) */
   struct bytes received;
 };
 struct wire *world_connect(struct world *, int node);
 void wire_send(struct world *, struct wire *, const void *data, size_t n);
 void wire_send_text(struct world *, struct wire *, const char *text);
 void wire_read(struct world *, struct wire *, bool on);
+void wire_end(struct world *, struct wire *); /* closes its side only: it still reads */
 void wire_close(struct world *, struct wire *);
+bool wire_has(const struct wire *, const char *text); /* it has received that */
 /* The test listens there; NULL while nobody has connected. */
 void world_listen(struct world *, struct address);
 struct wire *world_accept(struct world *, struct address);
@@ -172,21 +183,22 @@ void client_open(struct client *, struct world *, int node);
 void client_close(struct client *);
 /* Sends METHOD TARGET with a JSON body (NULL: none) and does not wait. */
 void client_ask(struct client *, const char *method, const char *target, const char *body);
-/* The answers that have come so far. Fails the test if there are more than requests, and checks each against its
- * request and against what others have been answered. */
+/* The answers that have come so far. Fails the test if there are more than requests, and checks each against
+ * its request and against what others have been answered. */
 size_t client_answers(struct client *);
 /* The i-th; it must have come. The body ends in a NUL that does not count. */
 const struct answer_seen *client_answer(struct client *, size_t i);
 /* Of its head; NULL: it has none such. Lives until the next call. */
 const char *answer_header(const struct answer_seen *, const char *name);
-/* One request on a connection of its own, and its answer, which must come within the time. Closed by the caller. */
-struct answer_seen world_ask(struct world *, int node, const char *method, const char *target, const char *body,
-                             uint64_t limit_ms);
+/* One request on a connection of its own, and its answer, which must come within the time. Closed by the
+ * caller. */
+struct answer_seen world_ask(struct world *, int node, const char *method, const char *target,
+                             const char *body, uint64_t limit_ms);
 void answer_close(struct answer_seen *);
 /* The same, within a second, and only the status. */
 int world_status(struct world *, int node, const char *method, const char *target, const char *body);
 /* The same; the body must have `has` in it (NULL: anything). */
-void assert_answer(struct world *, int node, const char *method, const char *target, const char *body, int status,
-                   const char *has);
+void assert_answer(struct world *, int node, const char *method, const char *target, const char *body,
+                   int status, const char *has);
 
 #endif

@@ -1,6 +1,8 @@
-/* What must be true after every turn of a node, over all that has happened, and questions to all nodes at once.
+/* What must be true after every turn of a node, over all that has happened, and questions to all nodes at
+ * once.
  *
- *   - One leader per term of a cluster, ever; a new leader has every entry that was committed in an earlier term.
+ *   - One leader per term of a cluster, ever; a new leader has every entry that was committed in an earlier
+ * term.
  *   - What a node applies at an index is the same on every node, and its documents after it are too.
  *   - Of one node: terms, commit and applied indexes never go back; applied <= commit <= last.
  *   - Every acknowledged write is a committed command; with the above, every later leader has it.
@@ -73,13 +75,14 @@ static void check_leader(struct world *w, int node, struct cluster_record *clust
   p->checked.leading_term = status->term;
   for (size_t i = 0; (led = queue_at(&cluster->led, i)) != NULL; i++)
     if (led->term == status->term && led->id != id)
-      world_fail(w, "term %" PRIu64 " has two leaders, %016" PRIx64 " and %c", status->term, led->id, 'a' + node);
+      world_fail(w, "term %" PRIu64 " has two leaders, %016" PRIx64 " and %c", status->term, led->id,
+                 'a' + node);
   *(struct led *)queue_push(&cluster->led) = (struct led){status->term, id};
   for (size_t i = 0; (committed = queue_at(&cluster->committed, i)) != NULL; i++) {
     const struct coracle_raft_entry *entry = coracle_raft_entry_at(replica_raft(p->node->replica), i + 1);
     if (committed->term < status->term && (entry == NULL || entry->term != committed->term))
-      world_fail(w, "%c leads term %" PRIu64 " without entry %zu of term %" PRIu64 ", which is committed", 'a' + node,
-                 status->term, i + 1, committed->term);
+      world_fail(w, "%c leads term %" PRIu64 " without entry %zu of term %" PRIu64 ", which is committed",
+                 'a' + node, status->term, i + 1, committed->term);
   }
 }
 
@@ -184,7 +187,8 @@ void check_acknowledged(struct world *w, const uint8_t cluster[CLUSTER_ID_BYTES]
 
 /* ---- Questions ---- */
 
-/* Established is for good: a configuration of two voters that was taken back, or shrank, may have reached others. */
+/* Established is for good: a configuration of two voters that was taken back, or shrank, may have reached
+ * others. */
 static bool situation_of(struct world *w, int node, struct join_situation *situation) {
   struct process *p = &w->processes[node];
   if (p->node == NULL) return false;

@@ -134,8 +134,8 @@ const struct answer_seen *client_answer(struct client *client, size_t i) {
   return queue_at(&client->answers, i);
 }
 
-struct answer_seen world_ask(struct world *w, int node, const char *method, const char *target, const char *body,
-                             uint64_t limit_ms) {
+struct answer_seen world_ask(struct world *w, int node, const char *method, const char *target,
+                             const char *body, uint64_t limit_ms) {
   struct client client;
   struct answer_seen copy = {0};
   client_open(&client, w, node);
@@ -156,10 +156,11 @@ int world_status(struct world *w, int node, const char *method, const char *targ
   return answer.status;
 }
 
-void assert_answer(struct world *w, int node, const char *method, const char *target, const char *body, int status,
-                   const char *has) {
+void assert_answer(struct world *w, int node, const char *method, const char *target, const char *body,
+                   int status, const char *has) {
   struct answer_seen answer = world_ask(w, node, method, target, body, 1000);
   if (answer.status != status || (has != NULL && strstr((const char *)answer.body.data, has) == NULL))
-    world_fail(w, "%s %s at %c: %d %s", method, target, 'a' + node, answer.status, (const char *)answer.body.data);
+    world_fail(w, "%s %s at %c: %d %s", method, target, 'a' + node, answer.status,
+               (const char *)answer.body.data);
   answer_close(&answer);
 }

@@ -14,13 +14,13 @@
 #include "node_world.h"
 
 enum {
-  OWNER_TEST = -1,   /* of an end: the test */
+  OWNER_TEST = -1, /* of an end: the test */
   HOLDER_NOBODY = -1,
-  HOLDER_DYING = -2, /* its process is gone, its port not yet free */
-  HOLDER_OTHER = -3, /* world_occupy() */
-  PIPE_BYTES = 64 * 1024,    /* the kernel's buffers, of each direction */
-  READ_BYTES = 64 * 1024,    /* at most, at a time */
-  INBOX_MAX = 256,           /* datagrams in the kernel for one process; further ones are lost */
+  HOLDER_DYING = -2,      /* its process is gone, its port not yet free */
+  HOLDER_OTHER = -3,      /* world_occupy() */
+  PIPE_BYTES = 64 * 1024, /* the kernel's buffers, of each direction */
+  READ_BYTES = 64 * 1024, /* at most, at a time */
+  INBOX_MAX = 256,        /* datagrams in the kernel for one process; further ones are lost */
   INPUTS_PER_TURN_MAX = 6,
 };
 
@@ -72,6 +72,7 @@ struct end {
   struct node_stream *stream; /* a node's, while it knows of it */
   struct wire *wire;          /* the test's */
   bool connected, drained;    /* news for the owner */
+  bool ended;                 /* the owner knows that nothing more will come */
   bool paused;                /* reads nothing */
   uint64_t deadline_us;       /* CLOSING */
 };
@@ -82,6 +83,7 @@ struct pipe {
   uint64_t written, arrived, read;
   uint64_t last_arrival_us; /* nothing overtakes */
   bool fin, fin_arrived;    /* the writer is done */
+  bool reset;               /* it ended by a reset: nothing can be sent the other way either */
   bool over;                /* the reader is gone: what is written is lost */
 };
 
@@ -134,9 +136,9 @@ struct world {
   uint64_t holder_incarnation;
   struct world_weather weather;
   struct list connections, ended, listeners;
-  struct queue taps, wires;         /* of pointers */
-  struct queue clusters;            /* of struct cluster_record */
-  struct queue reads;               /* of struct read_record */
+  struct queue taps, wires; /* of pointers */
+  struct queue clusters;    /* of struct cluster_record */
+  struct queue reads;       /* of struct read_record */
   struct bytes trace;
   uint64_t trace_hash;
   bool trace_at_once;
@@ -144,9 +146,9 @@ struct world {
 
 /* node_world.c */
 struct world_event *world_schedule(struct world *, enum event_type, uint64_t after_us);
-uint64_t world_node_ms(const struct world *); /* the nodes' clock */
+uint64_t world_node_ms(const struct world *);                   /* the nodes' clock */
 void process_step(struct world *, int node, struct node_event); /* its times are filled in */
-void process_poke(struct world *, int node);  /* something is ready for it */
+void process_poke(struct world *, int node);                    /* something is ready for it */
 __attribute__((format(printf, 3, 4))) void world_trace(struct world *, int node, const char *format, ...);
 void world_hash(struct world *, const void *data, size_t n);
 uint64_t hash_bytes(uint64_t hash, const void *data, size_t n);
@@ -175,8 +177,10 @@ void net_free(struct world *);
 /* node_world_check.c */
 void check_process(struct world *, int node);
 void check_free(struct world *);
-/* An answer to GET of that target, from a node of that cluster: the same as every other from the same revision. */
-void check_read(struct world *, const uint8_t cluster[CLUSTER_ID_BYTES], const char *target, const struct answer_seen *);
+/* An answer to GET of that target, from a node of that cluster: the same as every other from the same
+ * revision. */
+void check_read(struct world *, const uint8_t cluster[CLUSTER_ID_BYTES], const char *target,
+                const struct answer_seen *);
 /* The revision is that of a command that was committed in that cluster. */
 void check_acknowledged(struct world *, const uint8_t cluster[CLUSTER_ID_BYTES], uint64_t revision);
 

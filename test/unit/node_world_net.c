@@ -8,7 +8,7 @@ enum {
   LATENCY_US_MIN = 10,
   LATENCY_US_MAX = 150,
   LATE_US_MAX = 100000,
-  FLUSH_MS = 5000,  /* what src/net/stream.c gives a closing stream */
+  FLUSH_MS = 5000, /* what src/net/stream.c gives a closing stream */
   LINGER_MS = 2000,
 };
 
@@ -121,6 +121,7 @@ static void send_fin(struct world *w, struct end *writer) {
 
 /* Of what is underway some part, or all, is lost. */
 static void truncate_pipe(struct world *w, struct pipe *pipe) {
+  pipe->reset = world_dice(w, 2) == 0;
   if (pipe->over) return;
   pipe->written = pipe->arrived + world_dice(w, pipe->written - pipe->arrived + 1);
   pipe->data.n = unread(pipe);
@@ -132,8 +133,8 @@ static void take(struct world *w, struct end *reader, size_t n) {
   const bool was_full = unread(pipe) > PIPE_BYTES;
   bytes_consume(&pipe->data, n);
   pipe->read += n;
-  if (!was_full || unread(pipe) > PIPE_BYTES || other(reader)->state != END_OPEN) return;
-  other(reader)->drained = true;
+  if (!was_full || unread(pipe) > PIPE_BYTES) return;
+  if (other(reader)->state == END_OPEN) other(reader)->drained = true;
   if (other(reader)->owner >= 0) process_poke(w, other(reader)->owner);
 }
 
@@ -185,7 +186,8 @@ void net_deadline(struct world *w, struct world_event *event) {
   if (end->state == END_CLOSING) process_poke(w, end->owner);
 }
 
-/* What was written leaves first, and the owner hears of it when the other side has closed too, or does not. */
+/* What was written leaves first, and the owner hears of it when the other side has closed too, or does not.
+ */
 void net_close(struct world *w, struct end *end) {
   WORLD_CHECK(w, end->state == END_OPEN || end->state == END_CONNECTING);
   const bool connecting = end->state == END_CONNECTING;
@@ -193,6 +195,7 @@ void net_close(struct world *w, struct end *end) {
   set_deadline(w, end, connecting ? 0 : unread(output(end)) > PIPE_BYTES ? FLUSH_MS : LINGER_MS);
   throw_away(w, end);
   send_fin(w, end);
+  process_poke(w, end->owner);
 }
 
 void net_process_ended(struct world *w, int node, bool killed) {
@@ -245,8 +248,10 @@ struct end *net_connect(struct world *w, int owner, struct address to) {
   struct world_connection *connection = memory_zalloc(sizeof *connection);
   connection->address = to;
   for (int side = 0; side < 2; side++)
-    connection->ends[side] = (struct end){
-        .connection = connection, .side = side, .owner = OWNER_TEST, .state = side == 0 ? END_CONNECTING : END_CLOSED};
+    connection->ends[side] = (struct end){.connection = connection,
+                                          .side = side,
+                                          .owner = OWNER_TEST,
+                                          .state = side == 0 ? END_CONNECTING : END_CLOSED};
   connection->ends[0].owner = owner;
   list_append(&w->connections, &connection->link);
   struct world_event *event = world_schedule(w, EVENT_CONNECT, latency_us(w));
@@ -316,9 +321,10 @@ bool net_end_is_ready(const struct world *w, const struct end *end) {
   case END_BACKLOG:
     return w->processes[end->owner].http_open;
   case END_OPEN:
-    return end->connected || end->drained || (!end->paused && (in->arrived > in->read || in->fin_arrived));
+    return end->connected || end->drained ||
+           (!end->paused && (in->arrived > in->read || (in->fin_arrived && !end->ended)));
   case END_CLOSING:
-    return in->fin_arrived || w->now_us >= end->deadline_us;
+    return (in->fin_arrived && unread(output(end)) <= PIPE_BYTES) || w->now_us >= end->deadline_us;
   case END_CLOSED:
     break;
   }
@@ -355,7 +361,8 @@ static void tell_received(struct world *w, struct end *end) {
   uint8_t *data = memory_alloc(n);
   memcpy(data, in->data.data, n);
   take(w, end, n);
-  process_step(w, end->owner, (struct node_event){.type = NODE_RECEIVED, .stream = end->stream, .data = data, .n = n});
+  process_step(w, end->owner,
+               (struct node_event){.type = NODE_RECEIVED, .stream = end->stream, .data = data, .n = n});
   free(data);
 }
 
@@ -373,8 +380,11 @@ void net_end_feed(struct world *w, struct end *end) {
     process_step(w, end->owner, (struct node_event){.type = NODE_DRAINED, .stream = end->stream});
   } else if (in->arrived > in->read) {
     tell_received(w, end);
-  } else {
+  } else if (in->reset) {
     tell_closed(w, end);
+  } else {
+    end->ended = true;
+    process_step(w, end->owner, (struct node_event){.type = NODE_ENDED, .stream = end->stream});
   }
 }
 
@@ -438,6 +448,14 @@ void wire_read(struct world *w, struct wire *wire, bool on) {
   if (on) net_wire_readable(w, wire);
 }
 
+void wire_end(struct world *w, struct wire *wire) {
+  send_fin(w, wire->end);
+}
+
+bool wire_has(const struct wire *wire, const char *text) {
+  return wire->received.n > 0 && memmem(wire->received.data, wire->received.n, text, strlen(text)) != NULL;
+}
+
 void wire_close(struct world *w, struct wire *wire) {
   end_is_over(w, wire->end);
 }
@@ -451,7 +469,8 @@ void world_listen(struct world *w, struct address address) {
 struct wire *world_accept(struct world *w, struct address address) {
   for (struct list_link *at = list_first(&w->connections); at != NULL; at = list_next(&w->connections, at)) {
     struct end *end = &CONTAINER_OF(at, struct world_connection, link)->ends[1];
-    if (end->owner != OWNER_TEST || end->state != END_BACKLOG || !address_equal(&end->connection->address, &address))
+    if (end->owner != OWNER_TEST || end->state != END_BACKLOG ||
+        !address_equal(&end->connection->address, &address))
       continue;
     end->state = END_OPEN;
     struct wire *wire = wire_new(w, end);

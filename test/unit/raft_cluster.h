@@ -122,6 +122,12 @@ struct cluster *cluster_with(size_t servers, const struct cluster_options *);
 /* ---- Servers ---- */
 
 struct server *cluster_server(const struct cluster *, uint64_t id);
+static inline const struct coracle_raft_status *status_of(const struct cluster *c, uint64_t id) {
+  return &cluster_server(c, id)->status;
+}
+static inline bool leads(const struct cluster *c, uint64_t id) {
+  return status_of(c, id)->role == CORACLE_RAFT_LEADER;
+}
 /* Gives a server the event, at the cluster's time. A step that fails must have changed nothing (checked). */
 int cluster_step(struct cluster *, uint64_t id, struct coracle_raft_event *);
 bool cluster_same_status(const struct coracle_raft_status *, const struct coracle_raft_status *);

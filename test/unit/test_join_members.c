@@ -181,9 +181,10 @@ static void neither_silence_nor_a_broken_stream_alone_is_death(void **state) {
   (void)state;
   struct scene s;
   open_leader(&s, false);
-  s.silent = true;
-  scene_run(&s, 20 * ELECTION_TIMEOUT_MS); /* streams open */
+  s.silent = "c";
+  scene_run(&s, 20 * ELECTION_TIMEOUT_MS); /* its stream is open */
   assert_script(&s, "");
+  s.silent = NULL;
   scene_link(&s, 'b', false);
   scene_link(&s, 'c', false);
   scene_peer(&s, 'b')->last_contact_ms = s.now_ms;
@@ -321,7 +322,7 @@ static void nobody_is_removed_whom_the_rest_cannot_do_without(void **state) {
   assert_non_null(memmem(s.script.data, s.script.n, "change -c\n", 10));
   /* A learner has no vote, and a leader of two is a majority of what is left. */
   scene_configure(&s, "abcd", "e");
-  s.silent = true;
+  s.silent = "bcd";
   scene_link(&s, 'e', false);
   scene_run(&s, 2 * ELECTION_TIMEOUT_MS);
   assert_non_null(memmem(s.script.data, s.script.n, "change -e\n", 10));

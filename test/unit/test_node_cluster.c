@@ -338,6 +338,46 @@ static void a_follower_crashes_in_a_loop(void **state) {
   }
 }
 
+/* Stopped, and cut off meanwhile, it looks dead and is removed; then it goes on, under its old id. The
+ * leader's new stream to it may have come up before it is a member again. */
+static void a_member_removed_in_its_sleep_comes_back(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 3 * SEEDS; seed++) {
+    struct world *w = formed(seed, 3);
+    const int leader = world_leader(w), victim = (leader + 1) % 3;
+    const uint64_t id = world_id(w, victim);
+    world_pause(w, victim);
+    world_run(w, world_dice(w, 100));
+    world_cut(w, leader, victim);
+    WORLD_UNTIL(w, world_has_logged(w, leader, "membership: removing"), 2 * ELECTION_TIMEOUT_MS);
+    world_run(w, world_dice(w, 7000));
+    world_resume(w, victim);
+    WORLD_UNTIL(w, world_is_formed(w), FORM_MS);
+    assert_true(world_id(w, victim) == id);
+    assert_int_equal(world_leader(w), leader);
+    world_free(w);
+  }
+}
+
+/* Each starts where all the others are stopped, or finds the founder stopped in the middle of founding:
+ * whoever was stopped reads its mail first, and nobody takes it for gone, or itself for alone, too soon. */
+static void stops_while_a_cluster_forms(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 20 * SEEDS; seed++) {
+    struct world *w = new_world(seed, 3);
+    world_start_all(w);
+    for (int i = 0; i < 8; i++) {
+      const int node = (int)world_dice(w, 3);
+      world_run(w, world_dice(w, 120));
+      world_pause(w, node);
+      world_run(w, world_dice(w, 1200));
+      world_resume(w, node);
+    }
+    WORLD_UNTIL(w, world_is_formed(w), FORM_MS);
+    world_free(w);
+  }
+}
+
 /* A leader of two removes the dead one and goes on alone; when that comes back it is a learner first. */
 static void of_two_the_follower_dies(void **state) {
   (void)state;
@@ -501,6 +541,8 @@ int main(void) {
       cmocka_unit_test(five_nodes_whose_prevotes_are_all_premature),
       cmocka_unit_test(a_follower_is_restarted_ten_times),
       cmocka_unit_test(a_follower_crashes_in_a_loop),
+      cmocka_unit_test(a_member_removed_in_its_sleep_comes_back),
+      cmocka_unit_test(stops_while_a_cluster_forms),
       cmocka_unit_test(of_two_the_follower_dies),
       cmocka_unit_test(the_last_of_three_says_what_it_lacks),
       cmocka_unit_test(a_majority_that_only_sleeps_is_not_lost),

@@ -123,9 +123,35 @@ static void the_client_asks_for_the_end(void **state) {
   wire_send_text(w, client.wire, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
   WORLD_UNTIL(w, client.wire->ended, 100);
   assert_int_equal(client_answers(&client), 2);
-  assert_non_null(memmem(client.wire->received.data, client.wire->received.n, "Connection: close\r\n", 19));
+  assert_true(wire_has(client.wire, "Connection: close\r\n"));
   client_close(&client);
   world_free(w);
+}
+
+/* It closes its side behind the last request, as `nc -N` does: it is owed the answers all the same. */
+static void a_client_that_sends_no_more_gets_its_answers(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 10; seed++) {
+    struct world *w = formed(seed, 3);
+    struct client client;
+    client_open(&client, w, world_leader(w));
+    for (int key = 0; key < 300; key++) ask_put(&client, key);
+    ask_get(&client, 0);
+    wire_end(w, client.wire);
+    WORLD_UNTIL(w, client.wire->ended, 200);
+    assert_int_equal(client_answers(&client), 301);
+    world_run(w, 5);
+    assert_int_equal(world_node(w, client.node)->clients_n, 0);
+    client_close(&client);
+    /* Half a request is none. */
+    client_open(&client, w, world_leader(w));
+    wire_send_text(w, client.wire, "GET /livez HTTP/1.1\r\nHost: ");
+    wire_end(w, client.wire);
+    WORLD_UNTIL(w, client.wire->ended, 100);
+    assert_int_equal(client.wire->received.n, 0);
+    client_close(&client);
+    world_free(w);
+  }
 }
 
 static void a_body_that_waits_to_be_asked_for(void **state) {
@@ -141,7 +167,7 @@ static void a_body_that_waits_to_be_asked_for(void **state) {
   assert_memory_equal(client.wire->received.data, "HTTP/1.1 100 Continue\r\n\r\n", 25);
   wire_send_text(w, client.wire, "{}");
   world_run(w, 100);
-  assert_non_null(memmem(client.wire->received.data, client.wire->received.n, "HTTP/1.1 201 ", 13));
+  assert_true(wire_has(client.wire, "HTTP/1.1 201 "));
   client_close(&client);
   world_free(w);
 }
@@ -402,6 +428,7 @@ int main(void) {
       cmocka_unit_test(a_pipeline_is_bounded),
       cmocka_unit_test(a_malformed_request_ends_the_connection),
       cmocka_unit_test(the_client_asks_for_the_end),
+      cmocka_unit_test(a_client_that_sends_no_more_gets_its_answers),
       cmocka_unit_test(a_body_that_waits_to_be_asked_for),
       cmocka_unit_test(a_client_that_has_gone),
       cmocka_unit_test(a_slow_head_is_408),

@@ -131,6 +131,12 @@ static void a_hello_must_be_true(void **state) {
   append_command(&b, liar, 3);
   assert_closed(&b, liar, "an append before the hello");
   assert_false(wire->ended); /* none of them replaced it */
+  wire_close(b.world, wire); /* nor do they when there is none */
+  world_run(b.world, 10);
+  lie = b;
+  liar = impostor_stream(&b, 0);
+  impostor_hello(&lie, liar, 4);
+  assert_closed(&b, liar, "an old term");
   liar = impostor_stream(&b, 0);
   impostor_hello(&b, liar, 5);
   impostor_hello(&b, liar, 5);
@@ -320,7 +326,7 @@ static struct wire *open_following(struct impostor *b, uint64_t seed) {
   impostor_say(b, b->tap->from, b->heard_from, JOIN_CREDENTIALS);
   struct wire *wire;
   WORLD_UNTIL(w, (wire = world_accept(w, b->http)) != NULL, 50);
-  WORLD_UNTIL(w, memmem(wire->received.data, wire->received.n, "\r\n\r\n", 4) != NULL, 50);
+  WORLD_UNTIL(w, wire_has(wire, "\r\n\r\n"), 50);
   return wire;
 }
 

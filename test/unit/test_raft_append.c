@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct coracle_raft_status *status_of(const struct cluster *c, uint64_t id) {
-  return &cluster_server(c, id)->status;
-}
-
 /* ---- Packing ---- */
 
 enum { PACKED_BYTES_MAX = 100 };

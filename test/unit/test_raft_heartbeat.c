@@ -6,14 +6,6 @@
 
 #include <string.h>
 
-static const struct coracle_raft_status *status_of(const struct cluster *c, uint64_t id) {
-  return &cluster_server(c, id)->status;
-}
-
-static bool leads(const struct cluster *c, uint64_t id) {
-  return status_of(c, id)->role == CORACLE_RAFT_LEADER;
-}
-
 static struct coracle_raft_message message(enum coracle_raft_message_type type, uint64_t from, uint64_t to,
                                            uint64_t term) {
   return (struct coracle_raft_message){

@@ -6,14 +6,6 @@
 
 #include <string.h>
 
-static const struct coracle_raft_status *status_of(const struct cluster *c, uint64_t id) {
-  return &cluster_server(c, id)->status;
-}
-
-static bool leads(const struct cluster *c, uint64_t id) {
-  return status_of(c, id)->role == CORACLE_RAFT_LEADER;
-}
-
 static uint64_t match_of(const struct cluster *c, uint64_t leader, uint64_t id) {
   const struct coracle_raft_status *status = status_of(c, leader);
   for (size_t i = 0; i < status->peers_n; i++)

@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-static const struct coracle_raft_status *status_of(const struct cluster *c, uint64_t id) {
-  return &cluster_server(c, id)->status;
-}
-
 static struct coracle_raft_options good_options(void) {
   return (struct coracle_raft_options){.id = 1, .heartbeat_ms = 50, .election_timeout_ms = 500};
 }
