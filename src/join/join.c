@@ -127,8 +127,8 @@ void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) 
   bind_tick(j, s);
   if (join_is_between_cores(j, s)) return;
   handshake_tick(j, s);
+  http_tick(j, s); /* a founder serves before it has heard of anybody */
   members_tick(j, s);
-  http_tick(j, s);
 }
 
 uint64_t join_wakeup_ms(const struct join *j) {

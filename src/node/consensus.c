@@ -67,12 +67,11 @@ static void send_message(struct node *node, const struct coracle_raft_message *m
   send_or_hold(node, &held);
 }
 
-/* Sequences grow, so what is due is at the front. A stream that has ended since takes its messages with it.
- */
+/* What is due may stand behind what is not: an acknowledgement waits for its entries, a vote or heartbeat
+ * behind it for nothing but the term. A stream that has ended since takes its messages with it. */
 static void release_held(struct node *node) {
-  for (struct held *first; (first = queue_at(&node->held, 0)) != NULL;) {
-    struct held held = *first;
-    if (held.after_sequence > replica_persisted_sequence(node->replica)) return;
+  for (size_t n = node->held.n; n > 0; n--) {
+    struct held held = *(struct held *)queue_at(&node->held, 0);
     queue_pop(&node->held);
     if (held.stream != NULL && held.stream != link_find(node, held.peer, held.kind))
       bytes_close(&held.bytes);

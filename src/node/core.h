@@ -33,6 +33,7 @@ enum {
   DEADLINE_CHECK_MS = 500,
   STOP_MS = 1000,             /* what SIGTERM gives connections to end */
   SLEPT_HEARTBEATS = 2,       /* between two steps: this process was stopped, or had no processor */
+  READING_MS = 10,            /* what it then takes to read its sockets before it looks at the clock */
 };
 
 /* A request that is being answered. */

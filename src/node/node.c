@@ -169,9 +169,8 @@ static void stop(struct node *node) {
 /* A process that was stopped finds its timers due and its sockets full. It reads those first: whom it has not
  * heard of meanwhile may have spoken all the time. */
 static bool has_mail_to_read(struct node *node) {
-  const uint64_t heartbeat_ms = node->options.heartbeat_ms;
-  if (node->now_ms - node->stepped_ms > SLEPT_HEARTBEATS * heartbeat_ms)
-    node->reading_until_ms = node->now_ms + heartbeat_ms;
+  if (node->now_ms - node->stepped_ms > SLEPT_HEARTBEATS * (uint64_t)node->options.heartbeat_ms)
+    node->reading_until_ms = node->now_ms + READING_MS;
   node->stepped_ms = node->now_ms;
   return node->now_ms < node->reading_until_ms;
 }
