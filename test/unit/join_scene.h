@@ -4,8 +4,7 @@
  *     struct scene s;
  *     scene_open(&s);                         // node a, fresh; the election address is free
  *     scene_run(&s, 200);                     // ticks whenever join_wakeup_ms() says
- *     assert_script(&s, "0 bind\n"
- *                       "0 bound\n"
+ *     assert_script(&s, "0 bind: won\n"
  *                       "200 found\n" ...);
  *     scene_close(&s);
  *

@@ -3,8 +3,9 @@
  *
  *     struct impostor b;
  *     impostor_open(&b, w, 1);
- *     impostor_lead(&b);              // has the election address, and makes the only node of the world
- * follow struct wire *wire = impostor_stream(&b, 0); impostor_hello(&b, wire, 1);    // in term 1
+ *     impostor_lead(&b); // has the election address, and makes the only node of the world follow
+ *     struct wire *wire = impostor_stream(&b, 0);
+ *     impostor_hello(&b, wire, 1); // in term 1
  *     impostor_append(&b, wire, ...); */
 #ifndef CORACLE_TEST_NODE_IMPOSTOR_H
 #define CORACLE_TEST_NODE_IMPOSTOR_H

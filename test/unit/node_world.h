@@ -15,19 +15,19 @@
  * as it happens.
  *
  * What the host is like:
- *   - Datagrams take some ten microseconds, or are lost, doubled or late as the weather is. One process at a
- * time has the election address; a killed one's comes free up to four milliseconds after its connections have
- * ended.
+ *   - Datagrams take some ten microseconds, or are lost, doubled or late as the weather is. One process at
+ *     a time has the election address; a killed one's comes free up to four milliseconds after its
+ *     connections have ended.
  *   - Streams keep the order of their bytes, which arrive in pieces of any size. A writer hears that it is
- * drained while no more than the kernel's buffers hold is unread. A killed process's streams end after any
- * part of what it had sent, in order or reset; so do both ends of one that is cut.
+ *     drained while no more than the kernel's buffers hold is unread. A killed process's streams end after
+ *     any part of what it had sent, in order or reset; so do both ends of one that is cut.
  *   - A listening socket takes connections from the start of its process on; they wait until they are
- * accepted.
+ *     accepted.
  *   - A process does as the shell in src/net/ does: any of what is ready is told in one turn, then the
- * effects of the turn are carried out, then what they caused is told. A stopped one (SIGSTOP) does nothing,
- * while its sockets fill.
+ *     effects of the turn are carried out, then what they caused is told. A stopped one (SIGSTOP) does
+ *     nothing, while its sockets fill.
  *   - A started process has a new id, a new token and a new UDP port, and its old HTTP port unless it is
- * given another. */
+ *     given another. */
 #ifndef CORACLE_TEST_NODE_WORLD_H
 #define CORACLE_TEST_NODE_WORLD_H
 
@@ -108,11 +108,9 @@ bool world_has_logged(const struct world *, int node, const char *text);
 
 /* ---- What the nodes know ---- */
 
-/* The running one that leads the newest term of an established cluster, or of any if there is none; -1:
- * nobody. */
+/* The running one that leads the newest term of an established cluster, else of any; -1: nobody. */
 int world_leader(struct world *);
-/* Every running node is a voter of one cluster, follows its one leader and has applied all that is in its
- * log. */
+/* Every running node is a voter of one cluster, follows its leader and has applied all of its log. */
 bool world_is_formed(struct world *);
 /* Killing that one leaves every established cluster with a majority of voters that can still meet: the rest
  * can elect without it. With memory storage a dead voter never comes back under its id. */

@@ -1,9 +1,8 @@
-/* What must be true after every turn of a node, over all that has happened, and questions to all nodes at
- * once.
+/* What must be true after every turn of a node, over all that has happened, and questions to all nodes.
  *
- *   - One leader per term of a cluster, ever; a new leader has every entry that was committed in an earlier
- * term.
+ *   - One leader per term of a cluster, ever; a new leader has every entry committed in an earlier term.
  *   - What a node applies at an index is the same on every node, and its documents after it are too.
+ *   - A node that does not lead has no streams to followers; requests that wait are within their limits.
  *   - Of one node: terms, commit and applied indexes never go back; applied <= commit <= last.
  *   - Every acknowledged write is a committed command; with the above, every later leader has it.
  *   - Reads of the same thing from the same revision are the same bytes. */
@@ -131,10 +130,24 @@ static void check_documents(struct world *w, int node, struct cluster_record *cl
   committed->digest = digest;
 }
 
+/* Streams run from the leader to its followers, and what waits to be answered is bounded. */
+static void check_streams(struct world *w, int node) {
+  const struct list *streams = &w->processes[node].node->streams;
+  struct coracle_raft_status status;
+  coracle_raft_status(replica_raft(w->processes[node].node->replica), world_node_ms(w), &status);
+  for (struct list_link *at = list_first(streams); at != NULL; at = list_next(streams, at)) {
+    const struct node_stream *stream = CONTAINER_OF(at, struct node_stream, link);
+    if (stream->kind == STREAM_FOLLOWER && !stream->closing)
+      WORLD_CHECK(w, status.role == CORACLE_RAFT_LEADER);
+    WORLD_CHECK(w, stream->calls_n <= PIPELINE_MAX && stream->forwarded.n <= FORWARDED_MAX);
+  }
+}
+
 void check_process(struct world *w, int node) {
   struct process *p = &w->processes[node];
   struct checked *seen = &p->checked;
   struct coracle_raft_status status;
+  check_streams(w, node);
   if (!p->node->member) return;
   if (seen->id != join_id(p->node->join)) *seen = (struct checked){.id = join_id(p->node->join)};
   const struct coracle_raft *raft = replica_raft(p->node->replica);
@@ -235,11 +248,22 @@ bool world_is_formed(struct world *w) {
   return led.configuration->members_n == running;
 }
 
+/* Stopped, and without a stream: its leader may take it for dead any moment, and remove it. */
+static bool seems_dead(struct world *w, int node) {
+  const int leader = world_leader(w);
+  struct join_situation s;
+  if (!w->processes[node].paused || leader < 0 || !situation_of(w, leader, &s)) return false;
+  for (size_t i = 0; i < s.raft.peers_n; i++)
+    if (s.raft.peers[i].id == join_id(w->processes[node].node->join)) return !s.raft.peers[i].link;
+  return false;
+}
+
 static bool is_alive(struct world *w, uint64_t id, int without) {
-  for (int i = 0; i < w->options.nodes; i++)
-    if (i != without && w->processes[i].node != NULL && !w->processes[i].stopping &&
-        join_id(w->processes[i].node->join) == id)
-      return true;
+  for (int i = 0; i < w->options.nodes; i++) {
+    const struct process *p = &w->processes[i];
+    if (p->node != NULL && join_id(p->node->join) == id)
+      return i != without && !p->stopping && !seems_dead(w, i);
+  }
   return false;
 }
 

@@ -1,5 +1,5 @@
-/* Appends of leaders that a test made up: each entry's content follows from its index and term, so that what such
- * leaders say fits together. */
+/* Appends of leaders that a test made up: each entry's content follows from its index and term, so that what
+ * such leaders say fits together. */
 #ifndef CORACLE_TEST_RAFT_APPEND_H
 #define CORACLE_TEST_RAFT_APPEND_H
 

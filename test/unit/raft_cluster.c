@@ -223,10 +223,8 @@ int cluster_remove_member(struct cluster *c, uint64_t leader, uint64_t id) {
 }
 
 void cluster_crash(struct cluster *c, uint64_t id) {
-  struct server *server = cluster_server(c, id);
   network_server_gone(c, id, true);
-  free_volatile(server);
-  server->crashed_ms = c->now_ms;
+  free_volatile(cluster_server(c, id));
 }
 
 uint64_t cluster_leader(const struct cluster *c) {

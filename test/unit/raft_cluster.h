@@ -1,4 +1,4 @@
-/* Consensus cores in memory, for tests, and what a network, disks and a clock do to them, one event at a time.
+/* Consensus cores in memory, for tests, and what a network, disks and a clock do to them, event by event.
  *
  *     struct cluster *c = cluster_of(3, 1);    // three voters; server 1 leads; all is quiet
  *     cluster_isolate(c, 1);
@@ -6,14 +6,15 @@
  *     assert_int_not_equal(cluster_leader(c), 1);
  *     cluster_free(c);
  *
- * Between cluster_settle() and cluster_run(), which let everything happen that can, a test picks what happens next:
- * which message arrives, which disk is done, which stream ends. Datagrams lie in a bag, may arrive in any order, twice
- * or never. A stream is a connection between a leader and a follower; each direction keeps its order, and when it was
- * cut each side hears of its end. A server's disk keeps what the core gave it in the order it was given, and is done
- * when the test says so; a message leaves only when what it rests on is durable. A server that crashed has lost
- * everything and never comes back.
+ * Between cluster_settle() and cluster_run(), which let everything happen that can, a test picks what happens
+ * next: which message arrives, which disk is done, which stream ends. Datagrams lie in a bag, may arrive in
+ * any order, twice or never. A stream is a connection between a leader and a follower; each direction keeps
+ * its order, and when it was cut each side hears of its end. A server's disk keeps what the core gave it in
+ * the order it was given, and is done when the test says so; a message leaves only when what it rests on is
+ * durable. A server that crashed has lost everything and never comes back.
  *
- * After every step and before every message leaves, raft_history.h holds the cluster against Raft's invariants. */
+ * After every step and before every message leaves, raft_history.h holds the cluster against Raft's
+ * invariants. */
 #ifndef CORACLE_TEST_RAFT_CLUSTER_H
 #define CORACLE_TEST_RAFT_CLUSTER_H
 
@@ -46,9 +47,9 @@ enum side { AT_LEADER, AT_FOLLOWER };
 struct stream {
   uint64_t serial;
   uint64_t leader, follower; /* ids */
-  bool cut;                  /* nothing enters any more; each side hears of the end when what was underway to it is gone */
-  bool told[2];              /* by side: it was told LINK_UP, and not yet LINK_DOWN */
-  struct letters to[2];      /* by the side it goes to */
+  bool cut;     /* nothing enters any more; each side hears of the end when what was underway to it is gone */
+  bool told[2]; /* by side: it was told LINK_UP, and not yet LINK_DOWN */
+  struct letters to[2]; /* by the side it goes to */
 };
 
 /* What one step asked the disk for. */
@@ -66,10 +67,9 @@ struct server {
   struct coracle_raft *raft;         /* NULL: crashed */
   struct coracle_raft_status status; /* after its last step */
   uint64_t wakeup_ms;
-  uint64_t crashed_ms;
-  bool disk_held;       /* the disk hangs: only cluster_sync() completes its writes */
-  struct queue writes;  /* of struct disk_write: not durable */
-  struct letters held;  /* rest on writes that are not durable */
+  bool disk_held;      /* the disk hangs: only cluster_sync() completes its writes */
+  struct queue writes; /* of struct disk_write: not durable */
+  struct letters held; /* rest on writes that are not durable */
 
   /* What is durable. Kept after a crash: it was there when it counted. */
   uint64_t durable_sequence, durable_term, durable_vote;
@@ -87,8 +87,8 @@ struct cluster {
   struct random random;
   struct history *history;
   uint64_t now_ms;
-  uint64_t steps;       /* taken so far: where a failure was */
-  uint64_t truncations; /* of logs, so far */
+  uint64_t steps;                      /* taken so far: where a failure was */
+  uint64_t truncations;                /* of logs, so far */
   struct server *servers[SERVERS_MAX]; /* server id is servers[id - 1] */
   size_t servers_n;
   struct letters datagrams;
@@ -101,10 +101,11 @@ struct cluster {
 };
 
 /* A failed test says which run it was and where. */
-__attribute__((format(printf, 2, 3), noreturn)) void cluster_fail(const struct cluster *, const char *format, ...);
-#define CLUSTER_CHECK(cluster, condition, ...)                                                                       \
-  do {                                                                                                               \
-    if (!(condition)) cluster_fail(cluster, __VA_ARGS__);                                                            \
+__attribute__((format(printf, 2, 3), noreturn)) void cluster_fail(const struct cluster *, const char *format,
+                                                                  ...);
+#define CLUSTER_CHECK(cluster, condition, ...)                                                               \
+  do {                                                                                                       \
+    if (!(condition)) cluster_fail(cluster, __VA_ARGS__);                                                    \
   } while (0)
 
 /* ---- Making one ---- */
@@ -115,7 +116,7 @@ void cluster_free(struct cluster *);
 uint64_t cluster_add(struct cluster *);
 /* The same, but founding a cluster of itself. */
 uint64_t cluster_found(struct cluster *);
-/* Found by server 1, the others joined as learners and became voters; quiet, everything committed everywhere. */
+/* Founded by server 1, the others joined and became voters; quiet, everything committed everywhere. */
 struct cluster *cluster_of(size_t servers, uint64_t seed);
 struct cluster *cluster_with(size_t servers, const struct cluster_options *);
 
@@ -142,8 +143,9 @@ int cluster_remove_member(struct cluster *, uint64_t leader, uint64_t id);
 void cluster_crash(struct cluster *, uint64_t id);
 /* The server that leads the newest term; 0: none does. */
 uint64_t cluster_leader(const struct cluster *);
-uint64_t cluster_term_at(const struct cluster *, uint64_t id, uint64_t index); /* of its log; 0: no such entry */
-bool cluster_is_voter(const struct cluster *, uint64_t id, uint64_t member);   /* as `id` knows it */
+/* The term of the entry at that index of its log; 0: there is none. */
+uint64_t cluster_term_at(const struct cluster *, uint64_t id, uint64_t index);
+bool cluster_is_voter(const struct cluster *, uint64_t id, uint64_t member); /* as `id` knows it */
 
 /* ---- Disks ---- */
 
@@ -161,7 +163,7 @@ void cluster_heal(struct cluster *);
 void cluster_open(struct cluster *, uint64_t leader, uint64_t follower);
 /* Some leader opens a stream that it can open; false when there is none. */
 bool cluster_open_any(struct cluster *);
-/* Ends the stream. What is underway on it is lost; the sides are told one by one, or when the cluster settles. */
+/* Ends the stream, what is underway on it is lost; the sides are told one by one or by settling. */
 void cluster_cut(struct cluster *, uint64_t leader, uint64_t follower);
 void cluster_tell(struct cluster *, uint64_t leader, uint64_t follower, enum side);
 /* The oldest message of that kind underway, or NULL. */
@@ -183,8 +185,8 @@ void cluster_sweep_streams(struct cluster *);
 /* Everything but the passing of time. */
 void cluster_settle(struct cluster *);
 void cluster_run(struct cluster *, uint64_t ms);
-/* Runs until one server leads and every live member of its configuration has and has committed all of its log; fails
- * after that many election timeouts. Returns the leader. */
+/* Runs until one server leads and every live member of its configuration has and has committed all of its
+ * log; fails after that many election timeouts. Returns the leader. */
 uint64_t cluster_converge(struct cluster *, uint64_t election_timeouts);
 
 #endif

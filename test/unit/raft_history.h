@@ -1,15 +1,16 @@
-/* Raft's invariants, held against everything that a cluster of tests ever did (Figure 3.2 of the dissertation and what
- * this core promises beyond it):
+/* Raft's invariants, held against everything that a cluster of tests ever did (Figure 3.2 of the dissertation
+ * and what this core promises beyond it):
  *
  *   - one leader per term, ever; terms never go back; (term, vote) is written once
  *   - log matching: entries with the same index and term are equal, and so are all before them
  *   - leader completeness: a new leader has every committed entry
- *   - the committed prefix is the same everywhere, never changes and is never truncated; commit never goes back
+ *   - the committed prefix is the same everywhere, never changes and is never truncated; commit never goes
+ * back
  *   - a leader truncates nothing, and what it counts as matching is durable there
- *   - a leader commits only what is durable on a majority of the voters of the configuration in force, and only
- *     entries of its own term by counting
- *   - consecutive configurations share a quorum; or the older has one voter, and the newer was durable in that voter's
- *     log before anybody else got it
+ *   - a leader commits only what is durable on a majority of the voters of the configuration in force, and
+ * only entries of its own term by counting
+ *   - consecutive configurations share a quorum; or the older has one voter, and the newer was durable in
+ * that voter's log before anybody else got it
  *   - no message leaves before what it says is durable; persist sequences grow */
 #ifndef CORACLE_TEST_RAFT_HISTORY_H
 #define CORACLE_TEST_RAFT_HISTORY_H

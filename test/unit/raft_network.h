@@ -14,9 +14,11 @@ void letter_free(struct letter *);
 void network_post(struct cluster *, struct server *from, const struct coracle_raft_message *);
 /* The server's disk has come further: what waited for that goes. */
 void network_release(struct cluster *, struct server *from);
-/* A server ends all its streams: it crashed, or leads no longer (then only those that it led). It is not told. */
+/* A server ends all its streams: it crashed, or leads no longer (then only those that it led). It is not
+ * told. */
 void network_server_gone(struct cluster *, uint64_t id, bool crashed);
-/* Leaders open the streams they can; one message arrives or one end is told. False when there was nothing to do. */
+/* Leaders open the streams they can; one message arrives or one end is told. False when there was nothing to
+ * do. */
 bool network_move(struct cluster *);
 void network_close(struct cluster *);
 

@@ -322,8 +322,8 @@ static void who_asked_before_there_was_a_leader_is_answered_now(void **state) {
   scene_run(&s, 50);
   assert_logged(&s, "step 4: ACCEPT from b");
   assert_script(&s, "50 found\n"
-                    "50 CREDENTIALS to b\n"
-                    "50 open http\n");
+                    "50 open http\n"
+                    "50 CREDENTIALS to b\n");
   /* The same for one that had to win votes first. */
   scene_configure(&s, "abc", "");
   scene_ask(&s, 1);

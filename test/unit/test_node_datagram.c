@@ -101,6 +101,7 @@ static void raft_messages_that_are_none_of_its_business(void **state) {
   struct world *w = formed(1);
   const int leader = world_leader(w);
   struct impostor stranger, twin, foreigner;
+  uint64_t sent = 0, receiver = 0, sender = 0, cluster = 0;
   impostor_open(&stranger, w, 1);
   impostor_open(&twin, w, 2);
   impostor_open(&foreigner, w, 3);
@@ -121,10 +122,24 @@ static void raft_messages_that_are_none_of_its_business(void **state) {
         impostor_send_raft(&stranger, world_udp(w, node), 0, &message);
         impostor_send_raft(&twin, world_udp(w, node), world_id(w, node), &message);
         impostor_send_raft(&foreigner, world_udp(w, node), world_id(w, node), &message);
+        sent++;
       }
       world_run(w, 20);
     }
   }
+  /* So for the handshake. */
+  impostor_say(&stranger, world_udp(w, leader), 12345, JOIN_ACCEPT);
+  twin.id = world_id(w, leader);
+  impostor_say(&twin, world_election(), 0, JOIN_ACCEPT);
+  world_run(w, 20);
+  for (int node = 0; node < 3; node++) {
+    receiver += world_node(w, node)->faults[DATAGRAM_RECEIVER];
+    sender += world_node(w, node)->faults[DATAGRAM_SENDER];
+    cluster += world_node(w, node)->faults[DATAGRAM_CLUSTER];
+  }
+  assert_int_equal(receiver, 2 * sent + 1);
+  assert_int_equal(sender, sent + sent / 3 + 1); /* to the leader its namesake is itself */
+  assert_int_equal(cluster, sent - sent / 3);
   assert_int_equal(twin.tap->received_n, 0);
   assert_int_equal(foreigner.tap->received_n, 0);
   assert_untouched(w, leader);

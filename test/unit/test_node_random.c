@@ -1,11 +1,13 @@
-/* Goal: whatever is killed, stopped, started anew, cut and lost in between, nothing acknowledged is ever missing, no
- * two nodes ever differ, and when it is over all nodes are one cluster again. Method: some hundred runs, each drawn
- * from its seed; node_world_check.c looks on. WORLD_SEED=7 in the environment runs that one alone.
+/* Goal: whatever is killed, stopped, started anew, cut and lost in between, nothing acknowledged is ever
+ * missing, no two nodes ever differ, and when it is over all nodes are one cluster again. Method: some
+ * hundred runs, each drawn from its seed; node_world_check.c looks on. WORLD_SEED=7 in the environment runs
+ * that one alone.
  *
- * With memory storage a voter that ends is gone for good, so a cluster whose voters are mostly gone can never elect
- * again: that is what node_test_majority is for. Here a process is killed only where the rest can go on without it
- * (world_can_spare). And writes go to the established cluster only: a node that founds another, because all that told it
- * of the first was lost, yields as soon as it hears of it, unless a client's write has made it established too. */
+ * With memory storage a voter that ends is gone for good, so a cluster whose voters are mostly gone can never
+ * elect again: test_node_cluster.c has that. Here a process is killed only where the rest can go on without
+ * it (world_can_spare). And writes go to the established cluster only: a node that founds another, because
+ * all that told it of the first was lost, yields as soon as it hears of it, unless a client's write has made
+ * it established too. */
 #include "node_world.h"
 
 #include "node/core.h"
@@ -50,7 +52,9 @@ static void find_main(struct run *run) {
     struct join_situation s;
     if (!world_is_running(run->world, i)) continue;
     consensus_situation(world_node(run->world, i), &s);
-    if (!s.member || !s.raft.configuration_committed || coracle_raft_configuration_voters(s.configuration) < 2) continue;
+    if (!s.member || !s.raft.configuration_committed ||
+        coracle_raft_configuration_voters(s.configuration) < 2)
+      continue;
     run->has_main = true;
     memcpy(run->main, cluster_of(run, i), CLUSTER_ID_BYTES);
   }

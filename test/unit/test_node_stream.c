@@ -368,8 +368,7 @@ static void what_is_no_upgrade_is_tried_again(void **state) {
       "",
       "HTTP/1.1 200 OK\r\n\r\n",
       "HTTP/1.1 401 Unauthorized\r\n\r\n",
-      "HTTP/1.1 101 \r\n\r\n" /* and then no frames */
-      "garbage garbage garbage garbage",
+      "HTTP/1.1 101 \r\n\r\ngarbage in place of frames",
       "SSH-2.0-OpenSSH_9.2\r\n\r\n",
       "\x1b[31mred\nline\r\n\r\n",
       "\r\n\r\n",

@@ -176,10 +176,14 @@ static void only_the_leader_that_appended_a_change_cancels_it(void **state) {
   assert_int_equal(cluster_campaign(c, 2), 0);
   cluster_settle(c);
   assert_true(leads(c, 2));
+  cluster_hold_disk(c, 3, true); /* in contact, and yet nothing is committed */
+  cluster_open(c, 2, 3);
+  cluster_settle(c);
   cluster_open(c, 2, 4);
   cluster_cut(c, 2, 4);
   cluster_tell(c, 2, 4, AT_LEADER);
   assert_int_equal(status_of(c, 2)->configuration_index, index);
+  cluster_hold_disk(c, 3, false);
   c->links_by_hand = false;
   cluster_converge(c, 2);
   assert_true(cluster_is_voter(c, 2, 4));

@@ -119,6 +119,35 @@ static void a_sole_voter_gives_up_its_place_durably(void **state) {
   cluster_free(c);
 }
 
+/* A learner whose disk is behind answers every heartbeat, and is none the better for it: it must have the
+ * newest configuration, and what was committed an election timeout ago. */
+static void a_learner_that_is_behind_stays_one(void **state) {
+  (void)state;
+  for (int configuration = 0; configuration <= 1; configuration++) {
+    struct cluster *c = cluster_of(3, 1);
+    const uint64_t id = cluster_add(c);
+    cluster_isolate(c, 3); /* so that it gets that far as a learner */
+    cluster_run(c, HEARTBEAT_MS);
+    assert_int_equal(cluster_add_member(c, 1, id), 0);
+    cluster_run(c, 2 * HEARTBEAT_MS);
+    cluster_hold_disk(c, id, true);
+    if (configuration)
+      assert_int_equal(cluster_change(c, 1, latest(c, 1)), 0);
+    else
+      assert_int_equal(cluster_propose(c, 1, 10), 0);
+    cluster_run(c, configuration ? HEARTBEAT_MS : 2 * ELECTION_TIMEOUT_MS + HEARTBEAT_MS);
+    cluster_heal(c);
+    cluster_run(c, 3 * HEARTBEAT_MS);
+    assert_true(status_of(c, id)->hears_leader);
+    assert_int_equal(status_of(c, 1)->blocked_by, 0); /* not by others */
+    assert_false(cluster_is_voter(c, 1, id));
+    cluster_hold_disk(c, id, false);
+    cluster_run(c, 3 * HEARTBEAT_MS);
+    assert_true(cluster_is_voter(c, 1, id));
+    cluster_free(c);
+  }
+}
+
 /* What its leader has not committed yet a learner does not get: it could not ask for votes with it, and would
  * refuse its own to those who can. */
 static void a_learner_gets_only_what_is_committed(void **state) {
@@ -359,6 +388,7 @@ int main(void) {
       cmocka_unit_test(who_comes_to_a_sole_voter_comes_together),
       cmocka_unit_test(a_learner_that_never_comes_is_not_waited_for),
       cmocka_unit_test(a_sole_voter_gives_up_its_place_durably),
+      cmocka_unit_test(a_learner_that_is_behind_stays_one),
       cmocka_unit_test(a_learner_gets_only_what_is_committed),
       cmocka_unit_test(promotion_waits_for_every_voter),
       cmocka_unit_test(promotion_asks_for_streams),
