@@ -75,6 +75,8 @@ struct coracle_raft {
   enum coracle_raft_role role;
   uint64_t leader;          /* of this term; 0: unknown */
   uint64_t leader_heard_ms; /* follower: when the leader was last heard, NEVER: not since its stream ended */
+  uint64_t lost_leader;     /* follower: whose stream ended last, at lost_ms; 0: none, or it has a new one */
+  uint64_t lost_ms;
   uint64_t leader_commit;   /* as last heard */
   uint64_t commit_index;
 

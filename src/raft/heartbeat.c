@@ -80,6 +80,14 @@ bool raft_hear_leader(struct coracle_raft *raft, const struct coracle_raft_messa
   return true;
 }
 
+/* A heartbeat that was on its way when the leader's process ended says nothing of its life. If it does live,
+ * the next one will tell. */
+static bool was_sent_before_the_end(const struct coracle_raft *raft,
+                                    const struct coracle_raft_message *heartbeat) {
+  return heartbeat->term == raft->term && heartbeat->from == raft->lost_leader &&
+         !raft_elapsed(raft, raft->lost_ms, raft->options.heartbeat_ms);
+}
+
 /* A leader that is no member here may lead a later configuration than the one in this log. Its appends will
  * bring that one, over a stream that it could only open with this server's credentials; a datagram of a
  * stranger is not enough. An old leader is answered all the same: in its own term it can open no stream. */
@@ -90,6 +98,10 @@ void raft_receive_heartbeat(struct coracle_raft *raft, const struct coracle_raft
   }
   if (heartbeat->heartbeat.commit > raft_log_last_index(&raft->log)) {
     raft->counters.dropped_invalid++;
+    return;
+  }
+  if (was_sent_before_the_end(raft, heartbeat)) {
+    raft->counters.dropped_stale++;
     return;
   }
   if (heartbeat->term >= raft->term) {

@@ -94,8 +94,11 @@ void raft_link_changed(struct coracle_raft *raft, uint64_t id, bool up) {
   struct raft_peer *peer = raft_peer_find(raft, id);
   if (!up && id == raft->leader && raft->role == CORACLE_RAFT_FOLLOWER) {
     raft->leader_heard_ms = NEVER;
+    raft->lost_leader = id;
+    raft->lost_ms = raft->now_ms;
     raft_answer_premature(raft);
   }
+  if (up && id == raft->lost_leader) raft->lost_leader = 0;
   if (peer == NULL || id == raft->options.id) return;
   peer->link = up;
   if (raft->role != CORACLE_RAFT_LEADER) return;

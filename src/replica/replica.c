@@ -20,7 +20,7 @@ struct replica {
   struct store *store;
   struct coracle_raft_effects effects; /* of the last step */
   uint64_t applied;
-  uint64_t last_command;             /* index of the last command in the log; 0: it holds none */
+  uint64_t established_by;           /* index of the last entry that establishes the cluster; 0: none does */
   uint64_t persisting_sequence;      /* the newest the core has asked for; memory storage has it at once */
   uint64_t persisted_sequence;       /* what the core has been told */
   struct queue queued;               /* of struct waiter: not yet proposed */
@@ -115,26 +115,32 @@ static void apply_committed(struct replica *r, uint64_t commit_index) {
   }
 }
 
-static bool is_command(const struct replica *r, uint64_t index) {
-  return coracle_raft_entry_at(r->raft, index)->type == CORACLE_RAFT_COMMAND;
+/* What makes a cluster established: a client's command, or a configuration of two voters or more. Somebody
+ * may count on it from then on, whatever the configuration becomes later. */
+static bool establishes(const struct coracle_raft_entry *entry) {
+  struct coracle_raft_configuration configuration;
+  if (entry->type == CORACLE_RAFT_COMMAND) return true;
+  return entry->type == CORACLE_RAFT_CONFIGURATION &&
+         coracle_raft_configuration_decode(entry->data, entry->bytes, &configuration) == 0 &&
+         coracle_raft_configuration_voters(&configuration) >= 2;
 }
 
-static void note_commands(struct replica *r, const struct coracle_raft_effects *effects) {
+static void note_established(struct replica *r, const struct coracle_raft_effects *effects) {
   const uint64_t truncate_from = effects->persist.truncate_from;
-  if (truncate_from != 0 && r->last_command >= truncate_from) {
-    r->last_command = truncate_from - 1;
-    while (r->last_command > 0 && !is_command(r, r->last_command)) r->last_command--;
+  if (truncate_from != 0 && r->established_by >= truncate_from) {
+    r->established_by = truncate_from - 1;
+    while (r->established_by > 0 && !establishes(coracle_raft_entry_at(r->raft, r->established_by)))
+      r->established_by--;
   }
   for (size_t i = 0; i < effects->persist.entries_n; i++)
-    if (effects->persist.entries[i]->type == CORACLE_RAFT_COMMAND)
-      r->last_command = effects->persist.entries[i]->index;
+    if (establishes(effects->persist.entries[i])) r->established_by = effects->persist.entries[i]->index;
 }
 
 static void carry_out(struct replica *r) {
   const struct coracle_raft_effects *effects = &r->effects;
   struct coracle_raft_status status;
   if (effects->persist.sequence != 0) r->persisting_sequence = effects->persist.sequence;
-  note_commands(r, effects);
+  note_established(r, effects);
   if (effects->role_changed) {
     coracle_raft_status(r->raft, 0, &status);
     if (status.role != CORACLE_RAFT_LEADER) lose_waiters(r);
@@ -231,6 +237,5 @@ uint64_t replica_applied(const struct replica *r) {
 }
 
 bool replica_is_established(const struct replica *r) {
-  return r->last_command > 0 ||
-         coracle_raft_configuration_voters(coracle_raft_latest_configuration(r->raft)) >= 2;
+  return r->established_by > 0;
 }

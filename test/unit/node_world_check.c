@@ -280,8 +280,11 @@ static bool is_established(struct world *w, int node) {
 }
 
 bool world_has_witness(struct world *w, int without, bool stopped) {
-  if (w->holder >= 0 && (w->holder != without || stopped) && is_established(w, w->holder)) return true;
+  const int holder = w->holder;
   bool established = false;
+  if (holder >= 0 && (holder != without || stopped) && !w->processes[holder].stopping &&
+      is_established(w, holder))
+    return true;
   for (int i = 0; i < w->options.nodes; i++) {
     if (!is_established(w, i)) continue;
     established = true;

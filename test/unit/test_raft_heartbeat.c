@@ -372,6 +372,25 @@ static void unknown_messages_are_dropped(void **state) {
   cluster_free(c);
 }
 
+/* A heartbeat still on its way when the leader's process ended says nothing of its life: the followers go on. One that
+ * comes a heartbeat later does, and so does a new stream. */
+static void a_late_heartbeat_brings_no_leader_back(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(3, 1);
+  struct coracle_raft_message late = message(CORACLE_RAFT_HEARTBEAT, 1, 2, 1);
+  struct coracle_raft_event ended = {.type = CORACLE_RAFT_LINK_DOWN, .peer = 1};
+  assert_true(status_of(c, 2)->hears_leader);
+  assert_int_equal(cluster_step(c, 2, &ended), 0);
+  assert_int_equal(cluster_receive(c, 2, &late), 0);
+  assert_false(status_of(c, 2)->hears_leader);
+  assert_int_equal(status_of(c, 2)->counters.dropped_stale, 1);
+  cluster_block(c, 1, 2, true);
+  cluster_run(c, HEARTBEAT_MS);
+  assert_int_equal(cluster_receive(c, 2, &late), 0);
+  assert_true(status_of(c, 2)->hears_leader);
+  cluster_free(c);
+}
+
 /* Datagrams of no member raise nobody's term, whatever they claim: replies, because only members are asked;
  * heartbeats, because a leader not known here comes by stream. */
 static void a_strangers_datagrams_raise_no_term(void **state) {
@@ -434,6 +453,7 @@ int main(void) {
       cmocka_unit_test(unknown_messages_are_dropped),
       cmocka_unit_test(a_second_leader_of_a_term_is_dropped),
       cmocka_unit_test(a_strangers_datagrams_raise_no_term),
+      cmocka_unit_test(a_late_heartbeat_brings_no_leader_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -413,6 +413,11 @@ static void two_voters_establish_and_a_learner_does_not(void **state) {
     coracle_raft_entry_unref(entry);
     assert_int_equal(replica_is_established(r), previous == 1);
   }
+  /* A leader that goes on alone leads no new cluster: somebody may still count on the old one. */
+  struct coracle_raft_entry *alone = configuration_entry(false);
+  append(r, 1, 2, 1, &alone, 1);
+  coracle_raft_entry_unref(alone);
+  assert_true(replica_is_established(r));
   replica_free(r);
 }
 
