@@ -119,37 +119,30 @@ static void received(struct node *node, struct node_stream *stream, const uint8_
     link_receive(node, stream);
 }
 
-/* A client that has closed its side is still owed its answers; a replication stream is over with either side. */
+/* What hangs on a stream between nodes ends with it; once is enough. */
+static void end_between_nodes(struct node *node, struct node_stream *stream) {
+  if (stream->kind == STREAM_FORWARD)
+    forward_closed(node, stream);
+  else if (!node->stopping)
+    link_closed(node, stream);
+}
+
+/* A client that has closed its side is owed its answers; a stream between nodes is over with either side. */
 static void ended(struct node *node, struct node_stream *stream) {
   if (stream->closing) return;
-  switch (stream->kind) {
-  case STREAM_CLIENT:
+  if (stream->kind == STREAM_CLIENT) {
     client_ended(node, stream);
     return;
-  case STREAM_LEADER:
-  case STREAM_FOLLOWER:
-    if (!node->stopping) link_closed(node, stream);
-    break;
-  case STREAM_FORWARD:
-    forward_closed(node, stream);
-    break;
   }
+  end_between_nodes(node, stream);
   node_stream_close(node, stream);
 }
 
 static void closed(struct node *node, struct node_stream *stream) {
-  switch (stream->kind) {
-  case STREAM_CLIENT:
+  if (stream->kind == STREAM_CLIENT)
     client_closed(node, stream);
-    break;
-  case STREAM_LEADER:
-  case STREAM_FOLLOWER:
-    if (!node->stopping) link_closed(node, stream);
-    break;
-  case STREAM_FORWARD:
-    forward_closed(node, stream);
-    break;
-  }
+  else
+    end_between_nodes(node, stream);
   node_stream_free(node, stream);
 }
 
