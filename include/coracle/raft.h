@@ -10,17 +10,19 @@
  *       int error = coracle_raft_step(raft, &event, &effects);
  *       // write effects.persist to disk, later report CORACLE_RAFT_PERSISTED with its sequence;
  *       // send effects.messages (each once what it rests on is durable);
- *       // apply the log up to effects.commit_index; call again at effects.wakeup_ms with CORACLE_RAFT_TIMEOUT
+ *       // apply the log up to effects.commit_index; call again at effects.wakeup_ms with
+ * CORACLE_RAFT_TIMEOUT
  *     }
  *
  * Rules cite the sections of Ongaro's dissertation, "Consensus: Bridging Theory and Practice" (2014).
  *
- * Ids are non-zero 64-bit numbers; the core knows no addresses. Times are milliseconds of a clock that never goes
- * back; its origin does not matter. Two kinds of path carry messages, with no order between them: datagrams (may be
- * lost, doubled, late) for votes and heartbeats, and one stream per pair (in order while it lasts) for the log.
+ * Ids are non-zero 64-bit numbers; the core knows no addresses. Times are milliseconds of a clock that never
+ * goes back; its origin does not matter. Two kinds of path carry messages, with no order between them:
+ * datagrams (may be lost, doubled, late) for votes and heartbeats, and one stream per pair (in order while it
+ * lasts) for the log.
  *
- * Functions that return int give 0 or a negative enum coracle_raft_error. A step that fails has changed nothing.
- * A struct coracle_raft is used by one thread at a time. */
+ * Functions that return int give 0 or a negative enum coracle_raft_error. A step that fails has changed
+ * nothing. A struct coracle_raft is used by one thread at a time. */
 #ifndef CORACLE_RAFT_H
 #define CORACLE_RAFT_H
 
@@ -36,10 +38,10 @@ struct coracle_raft; /* one server; opaque */
 
 #define CORACLE_RAFT_MUST_CHECK __attribute__((warn_unused_result))
 
-#define CORACLE_RAFT_ERRORS(X)                                                                                       \
-  X(ENOMEM, -1, "out of memory")                                                                                     \
-  X(EINVALID, -2, "invalid argument or event")                                                                       \
-  X(ENOTLEADER, -3, "not the leader")                                                                                \
+#define CORACLE_RAFT_ERRORS(X)                                                                               \
+  X(ENOMEM, -1, "out of memory")                                                                             \
+  X(EINVALID, -2, "invalid argument or event")                                                               \
+  X(ENOTLEADER, -3, "not the leader")                                                                        \
   X(EBUSY, -4, "another change is pending, or too much is uncommitted")
 
 enum coracle_raft_error {
@@ -94,7 +96,8 @@ struct coracle_raft_configuration {
 };
 
 /* The member with that id, or NULL. Points into the configuration. */
-struct coracle_raft_member *coracle_raft_configuration_find(const struct coracle_raft_configuration *, uint64_t id);
+struct coracle_raft_member *coracle_raft_configuration_find(const struct coracle_raft_configuration *,
+                                                            uint64_t id);
 uint32_t coracle_raft_configuration_voters(const struct coracle_raft_configuration *);
 /* The payload of a CORACLE_RAFT_CONFIGURATION entry to a configuration; EINVALID if it is not one. */
 CORACLE_RAFT_MUST_CHECK int coracle_raft_configuration_decode(const void *data, size_t bytes,
@@ -107,20 +110,20 @@ struct coracle_raft_entry *coracle_raft_configuration_entry(const struct coracle
 enum coracle_raft_channel { CORACLE_RAFT_DATAGRAM, CORACLE_RAFT_STREAM };
 
 enum coracle_raft_message_type {
-  CORACLE_RAFT_VOTE_REQUEST = 1, /* DATAGRAM; pre-votes too (section 9.6) */
-  CORACLE_RAFT_VOTE_REPLY = 2,   /* DATAGRAM */
-  CORACLE_RAFT_HEARTBEAT = 3,    /* DATAGRAM */
+  CORACLE_RAFT_VOTE_REQUEST = 1,    /* DATAGRAM; pre-votes too (section 9.6) */
+  CORACLE_RAFT_VOTE_REPLY = 2,      /* DATAGRAM */
+  CORACLE_RAFT_HEARTBEAT = 3,       /* DATAGRAM */
   CORACLE_RAFT_HEARTBEAT_REPLY = 4, /* DATAGRAM */
-  CORACLE_RAFT_APPEND = 5,       /* STREAM, leader to follower: AppendEntries (section 3.5) */
-  CORACLE_RAFT_APPEND_REPLY = 6, /* STREAM, follower to leader */
+  CORACLE_RAFT_APPEND = 5,          /* STREAM, leader to follower: AppendEntries (section 3.5) */
+  CORACLE_RAFT_APPEND_REPLY = 6,    /* STREAM, follower to leader */
 };
 
 struct coracle_raft_message {
-  uint8_t type;            /* enum coracle_raft_message_type; decides the channel */
-  uint64_t from;           /* sender's id */
-  uint64_t to;             /* receiver's id */
-  uint64_t term;           /* sender's term; of a pre-vote request and its grant, the term that would be started */
-  uint64_t round;          /* fresh for every election and heartbeat; replies echo it, others are dropped */
+  uint8_t type;   /* enum coracle_raft_message_type; decides the channel */
+  uint64_t from;  /* sender's id */
+  uint64_t to;    /* receiver's id */
+  uint64_t term;  /* sender's term; of a pre-vote request and its grant, the term that would be started */
+  uint64_t round; /* fresh for every election and heartbeat; replies echo it, others are dropped */
   uint64_t after_sequence; /* what must be persisted before this may leave; 0: nothing. Not on the wire */
   union {
     struct {
@@ -171,22 +174,24 @@ struct coracle_raft_event {
   enum coracle_raft_event_type type;
   uint64_t now_ms; /* when it happened; never less than before */
   union {
-    /* START: the configuration to found a cluster with, whose only voter is this server: it leads term 1 at once.
-     * NULL: an empty log that waits for a leader. Copied. */
+    /* START: the configuration to found a cluster with, whose only voter is this server: it leads term 1 at
+     * once. NULL: an empty log that waits for a leader. Copied. */
     const struct coracle_raft_configuration *founding;
     /* RECEIVE: the caller's; the core takes references of its own to entries it keeps. */
     const struct coracle_raft_message *message;
-    /* PROPOSE: on success the core takes over the caller's references and sets term and index; the first index is
-     * effects.persist.entries[0]->index. EBUSY beyond options.uncommitted_bytes_max. Unchanged on error. */
+    /* PROPOSE: on success the core takes over the caller's references and sets term and index; the first
+     * index is effects.persist.entries[0]->index. EBUSY beyond options.uncommitted_bytes_max. Unchanged on
+     * error. */
     struct {
       struct coracle_raft_entry **entries;
       size_t entries_n;
     } propose;
     uint64_t persisted; /* PERSISTED: a sequence; completes all up to it */
-    /* CONF_CHANGE: copied. It may differ from the latest configuration in one voter (section 4.1), in any number of
-     * learners and in members' data. Learners become voters by themselves (see coracle_raft_member), so a change
-     * adds learners and removes members. EBUSY while a configuration is uncommitted or the leader has committed
-     * nothing in its own term (Ongaro's 2015 correction). EINVALID for anything else, or without this leader. */
+    /* CONF_CHANGE: copied. It may differ from the latest configuration in one voter (section 4.1), in any
+     * number of learners and in members' data. Learners become voters by themselves (see
+     * coracle_raft_member), so a change adds learners and removes members. EBUSY while a configuration is
+     * uncommitted or the leader has committed nothing in its own term (Ongaro's 2015 correction). EINVALID
+     * for anything else, or without this leader. */
     const struct coracle_raft_configuration *configuration;
     uint64_t peer; /* LINK_UP, LINK_DOWN: its id */
   };
@@ -197,8 +202,8 @@ struct coracle_raft_event {
 /* Arrays belong to the core and live until the next step. */
 struct coracle_raft_effects {
   struct {
-    uint64_t sequence;                         /* 0: nothing to persist; else greater than any before */
-    bool vote_changed;                         /* term and voted_for below are to be persisted */
+    uint64_t sequence; /* 0: nothing to persist; else greater than any before */
+    bool vote_changed; /* term and voted_for below are to be persisted */
     uint64_t term;
     uint64_t voted_for;                        /* 0: none in this term */
     uint64_t truncate_from;                    /* discard entries from this index on first; 0: none */
@@ -252,36 +257,37 @@ struct coracle_raft_peer_status {
 };
 
 struct coracle_raft_counters { /* since START; what was dropped, by reason */
-  uint64_t dropped_invalid;  /* impossible fields: a commit beyond the log, entries out of order, ... */
-  uint64_t dropped_stale;    /* an old term or round */
-  uint64_t dropped_stranger; /* not from a member, not for this server */
-  uint64_t elections;        /* campaigns begun, pre-votes included */
+  uint64_t dropped_invalid;    /* impossible fields: a commit beyond the log, entries out of order, ... */
+  uint64_t dropped_stale;      /* an old term or round */
+  uint64_t dropped_stranger;   /* not from a member, not for this server */
+  uint64_t elections;          /* campaigns begun, pre-votes included */
 };
 
 struct coracle_raft_status {
   enum coracle_raft_role role;
-  bool voter;                /* in the latest configuration */
+  bool voter; /* in the latest configuration */
   uint64_t term;
-  uint64_t voted_for;        /* 0: nobody */
-  uint64_t leader;           /* 0: unknown */
-  bool hears_leader;         /* it leads itself, or was heard within an election timeout and since its stream ended */
-  uint64_t leader_since_ms;  /* leader only */
-  uint64_t first_index;      /* of the log; last_index + 1 when empty */
+  uint64_t voted_for; /* 0: nobody */
+  uint64_t leader;    /* 0: unknown */
+  bool hears_leader; /* it leads itself, or was heard within an election timeout and since its stream ended */
+  uint64_t leader_since_ms; /* leader only */
+  uint64_t first_index;     /* of the log; last_index + 1 when empty */
   uint64_t last_index;
   uint64_t commit_index;
-  uint64_t leader_commit;    /* the leader's, as last heard */
+  uint64_t leader_commit;       /* the leader's, as last heard */
   uint64_t configuration_index; /* of the latest configuration entry; 0: none */
   bool configuration_committed;
-  bool committed_own_term;   /* leader only: an entry of its own term is committed */
-  uint64_t blocked_by;       /* leader only: the voter out of contact that keeps a learner from promotion; 0: none */
+  bool committed_own_term; /* leader only: an entry of its own term is committed */
+  uint64_t
+      blocked_by; /* leader only: the voter out of contact that keeps a learner from promotion; 0: none */
   struct coracle_raft_counters counters;
   size_t peers_n;
   struct coracle_raft_peer_status peers[CORACLE_RAFT_MEMBERS_MAX];
 };
 
 void coracle_raft_status(const struct coracle_raft *, uint64_t now_ms, struct coracle_raft_status *);
-/* The latest configuration in the log, committed or not; members_n is 0 when there is none. Borrowed until the next
- * step. */
+/* The latest configuration in the log, committed or not; members_n is 0 when there is none. Borrowed until
+ * the next step. */
 const struct coracle_raft_configuration *coracle_raft_latest_configuration(const struct coracle_raft *);
 
 #ifdef __cplusplus

@@ -10,17 +10,17 @@ enum { ADDRESS_TEXT_MAX = 56 }; /* bytes, with the NUL */
 enum address_family { ADDRESS_NONE = 0, ADDRESS_IP4 = 4, ADDRESS_IP6 = 6 };
 
 struct address {
-  uint8_t family;  /* enum address_family; NONE is "unknown" */
-  uint8_t ip[16];  /* network order; IP4 uses the first four, the rest is zero */
-  uint16_t port;   /* host order */
+  uint8_t family; /* enum address_family; NONE is "unknown" */
+  uint8_t ip[16]; /* network order; IP4 uses the first four, the rest is zero */
+  uint16_t port;  /* host order */
 };
 
 bool address_equal(const struct address *a, const struct address *b);
 bool address_is_loopback(const struct address *);
 bool address_is_wildcard(const struct address *);
 
-/* Parses HOST:PORT where HOST is an IPv4 literal, a bracketed IPv6 literal or "localhost" (127.0.0.1) and PORT is
- * 0 to 65535 in digits. CORACLE_EMALFORMED otherwise; *address is then unchanged. */
+/* Parses HOST:PORT where HOST is an IPv4 literal, a bracketed IPv6 literal or "localhost" (127.0.0.1) and
+ * PORT is 0 to 65535 in digits. CORACLE_EMALFORMED otherwise; *address is then unchanged. */
 MUST_CHECK int address_parse(const char *text, struct address *address);
 /* Writes the text form with a NUL and returns `text`. */
 const char *address_format(const struct address *, char text[ADDRESS_TEXT_MAX]);

@@ -1,7 +1,7 @@
 /* A growable byte buffer, and a view of bytes owned by somebody else.
  *
- * `struct bytes` all zero is an empty buffer; bytes_close() releases it and makes it empty again. Growing ends the
- * process when memory runs out (base/memory.h), so appending cannot fail. */
+ * `struct bytes` all zero is an empty buffer; bytes_close() releases it and makes it empty again. Growing
+ * ends the process when memory runs out (base/memory.h), so appending cannot fail. */
 #ifndef CORACLE_BASE_BYTES_H
 #define CORACLE_BASE_BYTES_H
 

@@ -1,7 +1,7 @@
 /* Little-endian integers to bytes and back, nothing read past the end.
  *
- * A reader carries its own failure: after the first read past the end every read yields zero and reader_ok() is
- * false, so a decoder reads all its fields and asks once. */
+ * A reader carries its own failure: after the first read past the end every read yields zero and reader_ok()
+ * is false, so a decoder reads all its fields and asks once. */
 #ifndef CORACLE_BASE_CODEC_H
 #define CORACLE_BASE_CODEC_H
 
@@ -13,10 +13,18 @@ static inline void put_uint(struct bytes *b, uint64_t value, size_t width) {
   b->n += width;
 }
 
-static inline void put_u8(struct bytes *b, uint8_t value) { put_uint(b, value, 1); }
-static inline void put_u16(struct bytes *b, uint16_t value) { put_uint(b, value, 2); }
-static inline void put_u32(struct bytes *b, uint32_t value) { put_uint(b, value, 4); }
-static inline void put_u64(struct bytes *b, uint64_t value) { put_uint(b, value, 8); }
+static inline void put_u8(struct bytes *b, uint8_t value) {
+  put_uint(b, value, 1);
+}
+static inline void put_u16(struct bytes *b, uint16_t value) {
+  put_uint(b, value, 2);
+}
+static inline void put_u32(struct bytes *b, uint32_t value) {
+  put_uint(b, value, 4);
+}
+static inline void put_u64(struct bytes *b, uint64_t value) {
+  put_uint(b, value, 8);
+}
 
 /* Overwrites a u32 written earlier at `offset`: a length that is known only at the end. */
 static inline void set_u32(struct bytes *b, size_t offset, uint32_t value) {
@@ -34,7 +42,9 @@ static inline struct reader reader_of(const void *data, size_t n) {
   return (struct reader){at, at + (data != NULL ? n : 0), false};
 }
 
-static inline size_t reader_left(const struct reader *r) { return (size_t)(r->end - r->at); }
+static inline size_t reader_left(const struct reader *r) {
+  return (size_t)(r->end - r->at);
+}
 
 /* The next n bytes in place, or NULL when fewer are left. */
 static inline const uint8_t *get_raw(struct reader *r, size_t n) {
@@ -55,10 +65,18 @@ static inline uint64_t get_uint(struct reader *r, size_t width) {
   return value;
 }
 
-static inline uint8_t get_u8(struct reader *r) { return (uint8_t)get_uint(r, 1); }
-static inline uint16_t get_u16(struct reader *r) { return (uint16_t)get_uint(r, 2); }
-static inline uint32_t get_u32(struct reader *r) { return (uint32_t)get_uint(r, 4); }
-static inline uint64_t get_u64(struct reader *r) { return get_uint(r, 8); }
+static inline uint8_t get_u8(struct reader *r) {
+  return (uint8_t)get_uint(r, 1);
+}
+static inline uint16_t get_u16(struct reader *r) {
+  return (uint16_t)get_uint(r, 2);
+}
+static inline uint32_t get_u32(struct reader *r) {
+  return (uint32_t)get_uint(r, 4);
+}
+static inline uint64_t get_u64(struct reader *r) {
+  return get_uint(r, 8);
+}
 
 /* A byte string behind a length of one byte. In place. */
 static inline struct slice get_string8(struct reader *r) {
@@ -68,7 +86,11 @@ static inline struct slice get_string8(struct reader *r) {
 }
 
 /* Everything asked for was there, and nothing is left over. */
-static inline bool reader_done(const struct reader *r) { return !r->failed && r->at == r->end; }
-static inline bool reader_ok(const struct reader *r) { return !r->failed; }
+static inline bool reader_done(const struct reader *r) {
+  return !r->failed && r->at == r->end;
+}
+static inline bool reader_ok(const struct reader *r) {
+  return !r->failed;
+}
 
 #endif

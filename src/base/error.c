@@ -2,8 +2,8 @@
 
 const char *coracle_strerror(int code) {
   switch (code) {
-#define X(name, value, text)                                                                                         \
-  case CORACLE_##name:                                                                                               \
+#define X(name, value, text)                                                                                 \
+  case CORACLE_##name:                                                                                       \
     return text;
     CORACLE_ERRORS(X)
 #undef X

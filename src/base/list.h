@@ -17,9 +17,15 @@ struct list {
   struct list_link ends; /* ends.next is the first, ends.previous the last; itself when empty */
 };
 
-static inline void list_init(struct list *list) { list->ends.previous = list->ends.next = &list->ends; }
-static inline bool list_is_linked(const struct list_link *link) { return link->next != NULL; }
-static inline bool list_is_empty(const struct list *list) { return list->ends.next == &list->ends; }
+static inline void list_init(struct list *list) {
+  list->ends.previous = list->ends.next = &list->ends;
+}
+static inline bool list_is_linked(const struct list_link *link) {
+  return link->next != NULL;
+}
+static inline bool list_is_empty(const struct list *list) {
+  return list->ends.next == &list->ends;
+}
 
 static inline void list_append(struct list *list, struct list_link *link) {
   assert(!list_is_linked(link));

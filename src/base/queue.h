@@ -1,4 +1,5 @@
-/* A first-in first-out queue of items of one size, growing as needed. Pointers to items hold until the next push. */
+/* A first-in first-out queue of items of one size, growing as needed. Pointers to items hold until the next
+ * push. */
 #ifndef CORACLE_BASE_QUEUE_H
 #define CORACLE_BASE_QUEUE_H
 

@@ -17,6 +17,8 @@ static inline uint64_t random_next(struct random *r) {
 }
 
 /* Uniform enough in [0, limit); limit > 0. */
-static inline uint64_t random_below(struct random *r, uint64_t limit) { return random_next(r) % limit; }
+static inline uint64_t random_below(struct random *r, uint64_t limit) {
+  return random_next(r) % limit;
+}
 
 #endif

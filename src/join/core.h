@@ -12,13 +12,13 @@
 #include "join/join.h"
 
 enum {
-  BOOK_MAX = 64,           /* nodes remembered by address */
-  TABLE_MAX = 32,          /* nodes whose credentials a leader keeps, members and those that would be */
-  LISTEN_HEARTBEATS = 4,   /* how long a fresh holder of the address listens for a cluster before it founds */
-  LATE_HEARTBEATS = 2,     /* without a word from the leader */
-  SLEPT_HEARTBEATS = 2,    /* between two ticks: this process was stopped, or had no processor */
-  BIND_EAGER_MS = 1,       /* between attempts in the first heartbeat after a stream ended */
-  RIVAL_MS = 10000,        /* how long another established cluster is remembered; between complaints about it */
+  BOOK_MAX = 64,         /* nodes remembered by address */
+  TABLE_MAX = 32,        /* nodes whose credentials a leader keeps, members and those that would be */
+  LISTEN_HEARTBEATS = 4, /* how long a fresh holder of the address listens for a cluster before it founds */
+  LATE_HEARTBEATS = 2,   /* without a word from the leader */
+  SLEPT_HEARTBEATS = 2,  /* between two ticks: this process was stopped, or had no processor */
+  BIND_EAGER_MS = 1,     /* between attempts in the first heartbeat after a stream ended */
+  RIVAL_MS = 10000,      /* how long another established cluster is remembered; between complaints about it */
   REASON_BYTES_MAX = 2048, /* of a reason with its NUL: room for every member's name */
 };
 
@@ -57,8 +57,8 @@ struct join {
 
   /* The election address. */
   bool holding;
-  bool bind_pending;            /* asked for, not answered */
-  bool bind_announced;          /* the attempt was logged in this leaderless spell */
+  bool bind_pending;   /* asked for, not answered */
+  bool bind_announced; /* the attempt was logged in this leaderless spell */
   bool taken_announced;
   uint64_t bind_next_ms;        /* no attempt before */
   uint64_t bind_eager_until_ms; /* until then every BIND_EAGER_MS */
@@ -80,12 +80,13 @@ struct join {
   struct address handshake_address;
   char handshake_name[JOIN_NAME_BYTES_MAX + 1];
   uint8_t leader_token[JOIN_TOKEN_BYTES];
-  uint64_t accept_next_ms;    /* when to send again */
-  bool accept_announced;      /* logged for this leader */
+  uint64_t accept_next_ms; /* when to send again */
+  bool accept_announced;   /* logged for this leader */
   uint64_t leaderless_since_ms;
-  uint64_t cluster_heard_ms;  /* when anything of this node's own cluster last came */
+  uint64_t cluster_heard_ms; /* when anything of this node's own cluster last came */
   bool http_open;
-  char refused[JOIN_TEXT_BYTES_MAX + 1]; /* why the leader will not have this node; empty: it has not said so */
+  char refused[JOIN_TEXT_BYTES_MAX +
+               1]; /* why the leader will not have this node; empty: it has not said so */
 
   /* Leading. */
   uint64_t leading_term; /* 0: not leading */
@@ -121,7 +122,8 @@ static inline bool join_elapsed(const struct join *j, uint64_t since_ms, uint64_
 /* join.c */
 /* A new action at the end of the queue, to be completed in place before the next is made. */
 struct join_action *join_act(struct join *, enum join_action_type);
-__attribute__((format(printf, 3, 4))) void join_log(struct join *, enum join_log_level, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void join_log(struct join *, enum join_log_level, const char *format,
+                                                    ...);
 void join_send(struct join *, const struct address *to, uint64_t to_id, const struct join_message *);
 struct join_card join_card(const struct join *, const struct join_situation *);
 const char *join_hex(const uint8_t cluster[JOIN_CLUSTER_BYTES], char text[2 * JOIN_CLUSTER_BYTES + 1]);
@@ -142,7 +144,7 @@ void handshake_answer_late(struct join *, const struct join_situation *, const s
 
 /* members.c */
 void members_tick(struct join *, const struct join_situation *);
-/* An ACCEPT came: true if its sender was not known before in this term, or, while nobody leads, not at all. */
+/* An ACCEPT came: true if its sender was not known before in this term or, while nobody leads, at all. */
 bool members_meet(struct join *, const struct join_situation *, const struct join_datagram *);
 /* Step 7: keeps the follower's credentials. */
 void members_save(struct join *, const struct join_situation *, const struct join_datagram *);

@@ -1,17 +1,18 @@
-/* How processes that know nothing of each other but one UDP address become a cluster, and stay one: who binds the
- * election address, who may found, the handshake with the leader (ACCEPT, CREDENTIALS, SAVED), and which nodes the
- * leader takes in and lets go. Pure: events in, actions out.
+/* How processes that know nothing of each other but one UDP address become a cluster, and stay one: who binds
+ * the election address, who may found, the handshake with the leader (ACCEPT, CREDENTIALS, SAVED), and which
+ * nodes the leader takes in and lets go. Pure: events in, actions out.
  *
  *     struct join *join = join_new(&options, now_ms);
  *     join_tick(join, &situation, now_ms);                    // at start, and when join_wakeup_ms() says
  *     join_receive(join, &situation, &datagram, now_ms);      // a datagram of the handshake
  *     while (join_next_action(join, &action)) ...             // carry out, in order
  *
- * The bind picks who asks; Raft's vote decides. Winning the address lets a fresh node found after listening for a
- * cluster, and a voter campaign; whoever follows a leader lets go of it. docs/election.md tells the whole story.
+ * The bind picks who asks; Raft's vote decides. Winning the address lets a fresh node found after listening
+ * for a cluster, and a voter campaign; whoever follows a leader lets go of it. docs/election.md tells the
+ * whole story.
  *
- * `situation` is what the consensus core knows at the moment of the call; after anything that may have changed it
- * (a role, a configuration, a link) call join_tick(). */
+ * `situation` is what the consensus core knows at the moment of the call; after anything that may have
+ * changed it (a role, a configuration, a link) call join_tick(). */
 #ifndef CORACLE_JOIN_JOIN_H
 #define CORACLE_JOIN_JOIN_H
 
@@ -53,7 +54,8 @@ enum join_action_type {
   JOIN_DO_YIELD,    /* drop the core and its log, take the id join_id() and be fresh */
   JOIN_DO_CAMPAIGN, /* the address was won: ask for votes */
   JOIN_DO_CHANGE,   /* leader: change to `configuration`; `text` says what changes, to be logged if it does */
-  JOIN_DO_LINK,     /* leader: open a replication stream to member `to_id` at `to` with `token`, unless one is open */
+  JOIN_DO_LINK,     /* leader: open a replication stream to member `to_id` at `to` with `token`, unless one is
+                       open */
   JOIN_DO_OPEN_HTTP,
   JOIN_DO_LOG, /* `text` */
 };
@@ -79,13 +81,14 @@ void join_free(struct join *); /* NULL is fine */
 void join_tick(struct join *, const struct join_situation *, uint64_t now_ms);
 void join_bound(struct join *, const struct join_situation *, uint64_t now_ms);
 void join_taken(struct join *, const struct join_situation *, uint64_t now_ms);
-void join_receive(struct join *, const struct join_situation *, const struct join_datagram *, uint64_t now_ms);
+void join_receive(struct join *, const struct join_situation *, const struct join_datagram *,
+                  uint64_t now_ms);
 /* The leader's stream to this node has ended: the address may come free any moment. */
 void join_stream_ended(struct join *, const struct join_situation *, uint64_t now_ms);
 /* The member refused the token it was shown: a new handshake is needed. */
 void join_token_refused(struct join *, uint64_t id);
 
-/* Any valid datagram from that node, of whatever kind: where it is. Only a newer (start, counter) moves it. */
+/* Any valid datagram from that node, of any kind: where it is. Only a newer (start, counter) moves it. */
 void join_heard(struct join *, uint64_t id, const struct address *source, uint64_t start, uint64_t counter,
                 bool same_cluster, uint64_t now_ms);
 /* Where that node's UDP socket is: as last heard, else as the configuration says. False when not known. */

@@ -36,7 +36,8 @@ static void call_free(struct call *call) {
   free(call);
 }
 
-/* Everything that came is answered, and nothing more will be. What is kept in stream->in is still to be taken. */
+/* Everything that came is answered, and nothing more will be. What is kept in stream->in is still to be
+ * taken. */
 static bool is_finished(const struct node_stream *stream) {
   return stream->calls_n == 0 && !stream->deferred &&
          (stream->last_request || (stream->ended && stream->in.n == 0));

@@ -28,12 +28,12 @@ enum {
   HEAD_DEADLINE_MS = 10000,
   BODY_DEADLINE_MS = 30000,
   IDLE_DEADLINE_MS = 120000,
-  DRAIN_DEADLINE_MS = 30000,  /* a client that reads nothing for so long */
-  LINK_DEADLINE_MS = 5000,    /* from connecting to the first frame */
+  DRAIN_DEADLINE_MS = 30000, /* a client that reads nothing for so long */
+  LINK_DEADLINE_MS = 5000,   /* from connecting to the first frame */
   DEADLINE_CHECK_MS = 500,
-  STOP_MS = 1000,             /* what SIGTERM gives connections to end */
-  SLEPT_HEARTBEATS = 2,       /* between two steps: this process was stopped, or had no processor */
-  READING_MS = 10,            /* what it then takes to read its sockets before it looks at the clock */
+  STOP_MS = 1000,       /* what SIGTERM gives connections to end */
+  SLEPT_HEARTBEATS = 2, /* between two steps: this process was stopped, or had no processor */
+  READING_MS = 10,      /* what it then takes to read its sockets before it looks at the clock */
 };
 
 /* A request that is being answered. */
@@ -41,7 +41,7 @@ struct call {
   struct list_link link;      /* in stream->calls, in order of arrival */
   struct node_stream *stream; /* NULL: the client has gone; released when the answer comes */
   struct api_call api;
-  bool done;                  /* `answer` is complete */
+  bool done; /* `answer` is complete */
   struct bytes answer;
 };
 
@@ -59,14 +59,14 @@ struct node_stream {
   struct list_link dirty; /* in node->dirty: has output for the end of the turn */
   void *user;             /* the shell's */
   enum stream_kind kind;
-  bool closing;           /* CLOSE is queued or given: nothing more is read or written */
+  bool closing;            /* CLOSE is queued or given: nothing more is read or written */
   bool close_when_flushed; /* after the output of this turn */
   bool paused;
   struct bytes out;       /* for the next WRITE */
   struct bytes in;        /* received, not yet used */
   size_t undrained_bytes; /* given out, not yet reported DRAINED */
   uint64_t undrained_since_ms;
-  uint64_t deadline_ms;   /* by when something must have come; UINT64_MAX: no hurry */
+  uint64_t deadline_ms; /* by when something must have come; UINT64_MAX: no hurry */
 
   /* STREAM_CLIENT */
   struct http_parser *parser;
@@ -80,23 +80,23 @@ struct node_stream {
   size_t calls_n;
 
   /* STREAM_LEADER, STREAM_FOLLOWER */
-  uint64_t peer;               /* LEADER: 0 until its HELLO */
-  uint64_t peer_term;          /* LEADER: of its HELLO */
+  uint64_t peer;      /* LEADER: 0 until its HELLO */
+  uint64_t peer_term; /* LEADER: of its HELLO */
   enum follower_link_state state;
   uint8_t token[WRITE_TOKEN_BYTES]; /* FOLLOWER: what it is to be shown */
-  struct address peer_http;    /* FOLLOWER, FORWARD */
+  struct address peer_http;         /* FOLLOWER, FORWARD */
 
   /* STREAM_FORWARD */
   bool connected;
   struct http_response_parser *responses;
-  struct queue forwarded;      /* of struct call *, in order */
+  struct queue forwarded; /* of struct call *, in order */
 };
 
 /* A message that waits for what it rests on to be durable. */
 struct held {
   uint64_t after_sequence;
-  struct address to;   /* datagram */
-  uint64_t peer;       /* frame: to this peer's stream of this kind, if it is still `stream` (which may be gone) */
+  struct address to; /* datagram */
+  uint64_t peer; /* frame: to this peer's stream of this kind, if it is still `stream` (which may be gone) */
   enum stream_kind kind;
   struct node_stream *stream;
   struct bytes bytes;
@@ -129,10 +129,10 @@ struct node {
   struct api *api;
   struct join *join;
   struct replica *replica;
-  bool member;          /* the replica's core was started: this node belongs to a cluster */
+  bool member;              /* the replica's core was started: this node belongs to a cluster */
   uint64_t founded_wall_ms; /* of its cluster, where this node founded it; else 0 */
   uint64_t raft_wakeup_ms;
-  uint64_t node_ids;    /* how often it started afresh */
+  uint64_t node_ids; /* how often it started afresh */
   struct random random;
 
   /* What was logged last, so that each change is said once. */
@@ -168,7 +168,8 @@ struct node {
 /* effects.c */
 struct node_effect *effect_push(struct node *, enum node_effect_type, struct node_stream *);
 void effect_send(struct node *, const struct address *to, const struct bytes *datagram);
-__attribute__((format(printf, 3, 4))) void effect_log(struct node *, enum node_log_level, const char *format, ...);
+__attribute__((format(printf, 3, 4))) void effect_log(struct node *, enum node_log_level, const char *format,
+                                                      ...);
 bool effect_pop(struct node *, struct node_effect *);
 /* The stream has output: it leaves at the end of the turn. */
 void node_stream_touch(struct node *, struct node_stream *);
@@ -200,7 +201,8 @@ void datagram_send_join(struct node *, const struct address *to, uint64_t to_id,
 void datagram_build_raft(struct node *, const struct coracle_raft_message *, struct bytes *out);
 
 /* links.c */
-void link_open(struct node *, uint64_t peer, const struct address *http, const uint8_t token[WRITE_TOKEN_BYTES]);
+void link_open(struct node *, uint64_t peer, const struct address *http,
+               const uint8_t token[WRITE_TOKEN_BYTES]);
 void link_connected(struct node *, struct node_stream *);
 void link_receive(struct node *, struct node_stream *);
 void link_closed(struct node *, struct node_stream *);

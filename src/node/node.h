@@ -1,12 +1,14 @@
-/* One whole node, without a socket, a clock or a thread: what happens goes in as events, what is to be done comes
- * out as effects. The libuv shell (net/) drives it in the real world, and a simulator can drive many in one process.
+/* One whole node, without a socket, a clock or a thread: what happens goes in as events, what is to be done
+ * comes out as effects. The libuv shell (net/) drives it in the real world, and a simulator can drive many in
+ * one process.
  *
  *     node_step(node, &event);            // any number of them: one turn
  *     while (node_next_effect(node, now_ms, &effect)) carry_out(&effect);   // may cause further events
  *
- * node_step() only notes and computes; node_next_effect() ends the turn when it has given out all effects: what was proposed in the
- * turn goes into the log as one batch, and each connection's answers leave as one WRITE. Carrying out an effect must
- * not call node_step() from inside; feed what it caused (a bind that succeeded) as the next event. */
+ * node_step() only notes and computes; node_next_effect() ends the turn when it has given out all effects:
+ * what was proposed in the turn goes into the log as one batch, and each connection's answers leave as one
+ * WRITE. Carrying out an effect must not call node_step() from inside; feed what it caused (a bind that
+ * succeeded) as the next event. */
 #ifndef CORACLE_NODE_NODE_H
 #define CORACLE_NODE_NODE_H
 
@@ -17,56 +19,56 @@ enum { NODE_NAME_BYTES_MAX = 64 };
 
 struct node;
 
-/* A TCP connection, either way. Made by node_accept() or by a CONNECT effect, and released inside node_step() of its
- * NODE_CLOSED, which the shell must report exactly once for each. */
+/* A TCP connection, either way. Made by node_accept() or by a CONNECT effect, and released inside node_step()
+ * of its NODE_CLOSED, which the shell must report exactly once for each. */
 struct node_stream;
 /* The shell's own pointer for a stream; NULL until set. */
 void *node_stream_user(const struct node_stream *);
 void node_stream_set_user(struct node_stream *, void *user);
 
 struct node_options {
-  const char *name;            /* 1 to NODE_NAME_BYTES_MAX bytes; copied */
-  uint64_t id;                 /* random, not zero */
-  uint64_t start;              /* grows with every start of this node: wall-clock milliseconds will do */
-  uint64_t seed;               /* random: of everything in the node that draws lots */
-  uint8_t token[WRITE_TOKEN_BYTES];            /* random: this start's write token */
-  uint8_t store_key[STORE_HASH_KEY_BYTES];     /* random */
-  struct address election;     /* the well-known UDP address */
-  struct address udp;          /* of this node's own UDP socket, bound */
-  struct address http;         /* where others reach its HTTP port, bound and listening */
+  const char *name;                 /* 1 to NODE_NAME_BYTES_MAX bytes; copied */
+  uint64_t id;                      /* random, not zero */
+  uint64_t start;                   /* grows with every start of this node: wall-clock milliseconds will do */
+  uint64_t seed;                    /* random: of everything in the node that draws lots */
+  uint8_t token[WRITE_TOKEN_BYTES]; /* random: this start's write token */
+  uint8_t store_key[STORE_HASH_KEY_BYTES]; /* random */
+  struct address election;                 /* the well-known UDP address */
+  struct address udp;                      /* of this node's own UDP socket, bound */
+  struct address http;                     /* where others reach its HTTP port, bound and listening */
   uint32_t heartbeat_ms;
   uint32_t election_timeout_ms;
   size_t document_bytes_max;
   size_t connections_max;
   enum api_follower_writes follower_writes;
-  uint64_t wall_ms;            /* now, since 1970 */
+  uint64_t wall_ms; /* now, since 1970 */
 };
 
 struct node *node_new(const struct node_options *, uint64_t now_ms);
 void node_free(struct node *); /* NULL is fine. Streams not yet closed are released too */
 
 enum node_event_type {
-  NODE_START,          /* once, first */
-  NODE_TICK,           /* the time asked for has come */
-  NODE_DATAGRAM,       /* on either UDP socket: from, data */
-  NODE_BOUND,          /* the election address is this node's now */
-  NODE_TAKEN,          /* somebody else has it */
-  NODE_CONNECTED,      /* stream: an outbound connection is established */
-  NODE_RECEIVED,       /* stream, data */
-  NODE_DRAINED,        /* stream: all that was written has left */
-  NODE_ENDED,          /* stream: the other side will send no more; it may still read. The node will CLOSE it */
-  NODE_CLOSED,         /* stream: it has ended, failed, or could not be established; the pointer is dead after this,
-                          and no effect names it any more */
-  NODE_STOP,           /* SIGTERM: answer what waits and close; NODE_EXIT comes when done */
+  NODE_START,     /* once, first */
+  NODE_TICK,      /* the time asked for has come */
+  NODE_DATAGRAM,  /* on either UDP socket: from, data */
+  NODE_BOUND,     /* the election address is this node's now */
+  NODE_TAKEN,     /* somebody else has it */
+  NODE_CONNECTED, /* stream: an outbound connection is established */
+  NODE_RECEIVED,  /* stream, data */
+  NODE_DRAINED,   /* stream: all that was written has left */
+  NODE_ENDED,     /* stream: the other side will send no more; it may still read. The node will CLOSE it */
+  NODE_CLOSED, /* stream: it has ended, failed, or could not be established; the pointer is dead after this,
+                  and no effect names it any more */
+  NODE_STOP,   /* SIGTERM: answer what waits and close; NODE_EXIT comes when done */
 };
 
 struct node_event {
   enum node_event_type type;
-  uint64_t now_ms;             /* monotonic */
-  uint64_t wall_ms;            /* since 1970, UTC: for ids and timestamps in answers only */
+  uint64_t now_ms;  /* monotonic */
+  uint64_t wall_ms; /* since 1970, UTC: for ids and timestamps in answers only */
   struct node_stream *stream;
-  struct address from;         /* DATAGRAM */
-  const uint8_t *data;         /* DATAGRAM, RECEIVED: the caller's */
+  struct address from; /* DATAGRAM */
+  const uint8_t *data; /* DATAGRAM, RECEIVED: the caller's */
   size_t n;
 };
 
@@ -84,8 +86,8 @@ enum node_effect_type {
   NODE_WRITE,     /* stream: data, n; in order. Report DRAINED when all writes so far have left */
   NODE_PAUSE,     /* stream: read no more */
   NODE_RESUME,    /* stream: read again */
-  NODE_CLOSE,     /* stream: let what was written leave (for at most five seconds), then close; answer CLOSED. Nothing more is
-                     received from it */
+  NODE_CLOSE,     /* stream: let what was written leave (for at most five seconds), then close; answer CLOSED.
+                     Nothing more is     received from it */
   NODE_LOG,       /* level, text */
   NODE_WAKE,      /* TICK no later than at_ms; replaces the one before */
   NODE_EXIT,      /* end the process with `status` */

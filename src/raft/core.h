@@ -7,8 +7,8 @@
  *   membership.c     configurations, learners, changes one at a time (chapter 4)
  *   log.c, entry.c, configuration.c   the data
  *
- * A function that handles an event changes the state and adds to raft->effects; everything that it may need memory
- * for was reserved by coracle_raft_step() beforehand, so that none of them can fail. */
+ * A function that handles an event changes the state and adds to raft->effects; everything that it may need
+ * memory for was reserved by coracle_raft_step() beforehand, so that none of them can fail. */
 #ifndef CORACLE_RAFT_CORE_H
 #define CORACLE_RAFT_CORE_H
 
@@ -24,7 +24,7 @@ enum {
 };
 
 #define TERM_MAX (UINT64_MAX / 2) /* no cluster gets there by elections: a message beyond it is dropped */
-#define NEVER UINT64_MAX /* a time that does not come */
+#define NEVER UINT64_MAX          /* a time that does not come */
 
 enum raft_vote { VOTE_UNKNOWN, VOTE_GRANTED, VOTE_REFUSED };
 
@@ -34,19 +34,20 @@ enum raft_replication {
   REPLICATION_PIPELINE, /* known to agree: entries are sent ahead of their acknowledgements */
 };
 
-/* A member of the latest configuration; for this server itself too, so that quorums are counted over one array. */
+/* A member of the latest configuration; for this server itself too, so that quorums are counted over one
+ * array. */
 struct raft_peer {
   uint64_t id;
   bool voter;
-  bool link;                    /* a stream to or from it is open */
-  enum raft_vote vote;          /* in the current election */
-  enum raft_replication state;  /* leader only */
-  bool probing;                 /* PROBE: one is on its way */
-  uint64_t match;               /* leader only: known to be in its log. 0 <= match < next */
-  uint64_t next;                /* leader only: what to send next */
-  uint64_t commit_sent;         /* leader only: the commit index it was last told over the stream */
-  uint32_t appends_in_step;     /* leader only: sent to it in the current step, at most APPENDS_PER_STEP_MAX */
-  uint64_t last_contact_ms;     /* when a valid message last came; 0: never */
+  bool link;                   /* a stream to or from it is open */
+  enum raft_vote vote;         /* in the current election */
+  enum raft_replication state; /* leader only */
+  bool probing;                /* PROBE: one is on its way */
+  uint64_t match;              /* leader only: known to be in its log. 0 <= match < next */
+  uint64_t next;               /* leader only: what to send next */
+  uint64_t commit_sent;        /* leader only: the commit index it was last told over the stream */
+  uint32_t appends_in_step;    /* leader only: sent to it in the current step, at most APPENDS_PER_STEP_MAX */
+  uint64_t last_contact_ms;    /* when a valid message last came; 0: never */
 };
 
 struct raft_configuration_at {
@@ -77,7 +78,7 @@ struct coracle_raft {
   uint64_t leader_heard_ms; /* follower: when the leader was last heard, NEVER: not since its stream ended */
   uint64_t lost_leader;     /* follower: whose stream ended last, at lost_ms; 0: none, or it has a new one */
   uint64_t lost_ms;
-  uint64_t leader_commit;   /* as last heard */
+  uint64_t leader_commit; /* as last heard */
   uint64_t commit_index;
 
   /* Time. */
@@ -86,8 +87,8 @@ struct coracle_raft {
   uint64_t commit_notice_ms;      /* leader: when to tell idle followers the commit index */
   uint64_t round;                 /* of the current election or the newest heartbeat */
 
-  /* The last pre-vote refused for no other reason than that the leader is heard; from == 0: none. Should that leader's
-   * stream end a moment later, it is answered again: the asker saw it end first. */
+  /* The last pre-vote refused for no other reason than that the leader is heard; from == 0: none. Should that
+   * leader's stream end a moment later, it is answered again: the asker saw it end first. */
   struct coracle_raft_message premature;
   uint64_t premature_ms;
 
@@ -98,8 +99,8 @@ struct coracle_raft {
   uint64_t learner_added_ms;   /* when the newest learner came */
   uint64_t commit_sampled;     /* the commit index at commit_sampled_ms ... */
   uint64_t commit_sampled_ms;
-  uint64_t commit_aged;        /* ... and an election timeout or more before it */
-  uint64_t blocked_by;         /* the voter out of contact that keeps a learner from promotion */
+  uint64_t commit_aged; /* ... and an election timeout or more before it */
+  uint64_t blocked_by;  /* the voter out of contact that keeps a learner from promotion */
 
   /* Membership: in force is `latest`, as soon as it is in the log (section 4.1). */
   struct raft_configuration_at latest;
@@ -120,8 +121,8 @@ struct coracle_raft {
   /* The current step. */
   struct coracle_raft_effects effects;
   struct coracle_raft_message messages[MESSAGES_MAX];
-  uint64_t appended_from;            /* first index appended in this step; 0: none */
-  struct coracle_raft_entry *noop;   /* at hand for becoming leader */
+  uint64_t appended_from;          /* first index appended in this step; 0: none */
+  struct coracle_raft_entry *noop; /* at hand for becoming leader */
 
   struct coracle_raft_counters counters;
 };
@@ -158,8 +159,8 @@ void raft_broadcast_heartbeat(struct coracle_raft *);
 void raft_leader_timeout(struct coracle_raft *);
 /* The leader of this term was heard: follow it. False when that cannot be (dropped and counted). */
 bool raft_hear_leader(struct coracle_raft *, const struct coracle_raft_message *);
-/* A reply to the leader of this term: its sender. NULL when it is somebody else's affair: of a newer term, which ends
- * this leadership, or a stranger's, or late. */
+/* A reply to the leader of this term: its sender. NULL when it is somebody else's affair: of a newer term,
+ * which ends this leadership, or a stranger's, or late. */
 struct raft_peer *raft_hear_reply(struct coracle_raft *, const struct coracle_raft_message *);
 void raft_receive_heartbeat(struct coracle_raft *, const struct coracle_raft_message *);
 void raft_receive_heartbeat_reply(struct coracle_raft *, const struct coracle_raft_message *);

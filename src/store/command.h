@@ -1,5 +1,6 @@
-/* The commands of the store, as they stand in log entries: final bytes and explicit conditions, so that applying them
- * asks nothing but the store. The layout is versioned by its first byte; integers are little-endian.
+/* The commands of the store, as they stand in log entries: final bytes and explicit conditions, so that
+ * applying them asks nothing but the store. The layout is versioned by its first byte; integers are
+ * little-endian.
  *
  *   offset  bytes
  *   0       1      enum command_type
@@ -39,14 +40,14 @@ struct command {
 
 /* Bytes that command_encode() will write. */
 size_t command_size(const struct command *);
-/* Writes exactly command_size() bytes. Asserts that command_decode() would take it: what no node can apply must never
- * reach the log, where it would stop all of them. */
+/* Writes exactly command_size() bytes. Asserts that command_decode() would take it: what no node can apply
+ * must never reach the log, where it would stop all of them. */
 void command_encode(const struct command *, uint8_t *out);
 /* Slices of *command point into `data`. CORACLE_EMALFORMED when it is no command. */
 MUST_CHECK int command_decode(const void *data, size_t bytes, struct command *command);
 
-/* The rules for names: a collection is 1 to 128 bytes of letters, digits, '-', '_' and '.', not "." or ".."; an id is
- * 1 to 512 bytes of UTF-8 without control characters (below 0x20, 0x7f), and not "." or "..". */
+/* The rules for names: a collection is 1 to 128 bytes of letters, digits, '-', '_' and '.', not "." or "..";
+ * an id is 1 to 512 bytes of UTF-8 without control characters (below 0x20, 0x7f), and not "." or "..". */
 bool collection_name_is_valid(struct slice);
 bool document_id_is_valid(struct slice);
 

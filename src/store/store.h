@@ -1,12 +1,13 @@
 /* The replicated state machine: collections of JSON documents, in memory.
  *
- * A document is an immutable, reference-counted record that holds the client's own bytes: reading one copies bytes
- * and parses nothing. Records are found through one hash table, keyed with SipHash (libsodium's crypto_shorthash, so
- * that clients cannot choose collisions), and in the order of (collection, id) through one ordered index that counts:
- * a collection is a stretch of that index, so it exists while it holds a document and needs no object of its own.
+ * A document is an immutable, reference-counted record that holds the client's own bytes: reading one copies
+ * bytes and parses nothing. Records are found through one hash table, keyed with SipHash (libsodium's
+ * crypto_shorthash, so that clients cannot choose collisions), and in the order of (collection, id) through
+ * one ordered index that counts: a collection is a stretch of that index, so it exists while it holds a
+ * document and needs no object of its own.
  *
- * store_apply() is deterministic: the same commands at the same log indexes leave the same documents on every node.
- * It runs at commit, in log order; what it decides (409, 412) is decided there and nowhere else. */
+ * store_apply() is deterministic: the same commands at the same log indexes leave the same documents on every
+ * node. It runs at commit, in log order; what it decides (409, 412) is decided there and nowhere else. */
 #ifndef CORACLE_STORE_STORE_H
 #define CORACLE_STORE_STORE_H
 
@@ -61,23 +62,25 @@ struct store;
 struct store *store_new(const uint8_t key[STORE_HASH_KEY_BYTES]);
 void store_free(struct store *); /* NULL is fine */
 
-/* Applies the encoded command of the log entry at `index` (which becomes the revision), greater than the one before.
- * CORACLE_EMALFORMED, and nothing changed, when the bytes are no command this version knows: the caller must stop the
- * node. `*result` is then unchanged too. */
-MUST_CHECK int store_apply(struct store *, uint64_t index, const void *command, size_t bytes, struct store_result *);
+/* Applies the encoded command of the log entry at `index` (which becomes the revision), greater than the one
+ * before. CORACLE_EMALFORMED, and nothing changed, when the bytes are no command this version knows: the
+ * caller must stop the node. `*result` is then unchanged too. */
+MUST_CHECK int store_apply(struct store *, uint64_t index, const void *command, size_t bytes,
+                           struct store_result *);
 
 /* The document, or NULL. Borrowed until the next store_apply() unless a reference is taken. */
 struct store_record *store_get(const struct store *, struct slice collection, struct slice id);
 
-/* The first document of a collection, in byte order of ids, with an id greater than `after` (an empty `after`: the
- * first of all). NULL at the end or when there is no such collection. Borrowed like store_get()'s. */
+/* The first document of a collection, in byte order of ids, with an id greater than `after` (an empty
+ * `after`: the first of all). NULL at the end or when there is no such collection. Borrowed like
+ * store_get()'s. */
 struct store_record *store_after(const struct store *, struct slice collection, struct slice after);
 
-/* Documents in one collection; 0 when there is none of that name. Costs two searches of the index, no walk. */
+/* Documents in one collection; 0 when there is none of that name. Two searches of the index, no walk. */
 uint64_t store_count(const struct store *, struct slice collection);
 
-/* The first collection, in byte order of names, with a name greater than `after`; false at the end. Collections exist
- * while they hold a document. `*name` is borrowed until the next store_apply(). */
+/* The first collection, in byte order of names, with a name greater than `after`; false at the end.
+ * Collections exist while they hold a document. `*name` is borrowed until the next store_apply(). */
 bool store_collection_after(const struct store *, struct slice after, struct slice *name, uint64_t *count);
 
 /* All documents' bytes (collection + id + body), and their number. */

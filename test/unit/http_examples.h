@@ -12,7 +12,8 @@ struct example {
   const char *outcome;
 };
 
-#define BYTES(literal) {(literal), sizeof(literal) - 1}
+#define BYTES(literal)                                                                                       \
+  { (literal), sizeof(literal) - 1 }
 #define GET(target) BYTES("GET " target " HTTP/1.1\r\nHost: h\r\n\r\n")
 #define WITH(headers) BYTES("GET / HTTP/1.1\r\nHost: h\r\n" headers "\r\n\r\n")
 #define CHUNKED(body) BYTES("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" body)

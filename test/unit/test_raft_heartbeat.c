@@ -372,8 +372,8 @@ static void unknown_messages_are_dropped(void **state) {
   cluster_free(c);
 }
 
-/* A heartbeat still on its way when the leader's process ended says nothing of its life: the followers go on. One that
- * comes a heartbeat later does, and so does a new stream. */
+/* A heartbeat still on its way when the leader's process ended says nothing of its life: the followers go on.
+ * One that comes a heartbeat later does, and so does a new stream. */
 static void a_late_heartbeat_brings_no_leader_back(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
