@@ -116,6 +116,21 @@ enum coracle_raft_message_type {
   CORACLE_RAFT_HEARTBEAT_REPLY = 4, /* DATAGRAM */
   CORACLE_RAFT_APPEND = 5,          /* STREAM, leader to follower: AppendEntries (section 3.5) */
   CORACLE_RAFT_APPEND_REPLY = 6,    /* STREAM, follower to leader */
+  CORACLE_RAFT_READ_REQUEST = 7,    /* STREAM, follower to leader: asks for a read index (section 6.4) */
+  CORACLE_RAFT_READ_REPLY = 8,      /* STREAM, leader to follower */
+  CORACLE_RAFT_TIMEOUT_NOW = 9,     /* STREAM, leader to follower: campaign at once (section 3.10) */
+  CORACLE_RAFT_SNAPSHOT = 10,       /* STREAM, leader to follower: a chunk of an image (chapter 5) */
+  CORACLE_RAFT_SNAPSHOT_REPLY = 11, /* STREAM, follower to leader */
+};
+
+/* An image of the state machine as of one index, and what of the log it stands for (section 5.1). */
+struct coracle_raft_snapshot {
+  uint64_t index; /* the last entry it includes; 0: there is no snapshot */
+  uint64_t term;  /* of that entry */
+  uint64_t bytes; /* of the whole image */
+  uint64_t tag;   /* the application's: equal for equal images, so that a transfer can be resumed */
+  uint64_t configuration_index; /* of the configuration in force at `index` */
+  struct coracle_raft_configuration configuration;
 };
 
 struct coracle_raft_message {
@@ -128,6 +143,7 @@ struct coracle_raft_message {
   union {
     struct {
       bool pre;            /* a pre-vote: changes nobody's term (section 9.6) */
+      bool transfer;       /* the leader asked for it (TIMEOUT_NOW): granted though the leader is heard */
       uint64_t last_index; /* of the candidate's log */
       uint64_t last_term;
     } vote_request;
@@ -153,30 +169,66 @@ struct coracle_raft_message {
       uint64_t conflict_index; /* refusal: where the leader should try next (section 3.5) */
       uint64_t conflict_term;  /* refusal: term of the conflicting entry; 0: the log is too short */
     } append_reply;
+    struct {
+      uint64_t request; /* the follower's number for it, echoed in the reply */
+    } read_request;
+    struct {
+      uint64_t request;
+      uint64_t index; /* reads may be answered by a state machine that has applied this */
+    } read_reply;
+    struct {
+      const struct coracle_raft_snapshot *snapshot;
+      uint64_t offset; /* of the chunk in the image */
+      const uint8_t *data;
+      size_t n; /* 0: an offer, which asks how much of it is there already; or an empty image */
+    } snapshot;
+    struct {
+      uint64_t index, term, tag; /* which snapshot */
+      uint64_t offset;           /* so many bytes are there and durable; all of them: it is installed */
+    } snapshot_reply;
   };
 };
 
 /* ---- Events ---- */
 
 enum coracle_raft_event_type {
-  CORACLE_RAFT_START = 1,   /* once, first */
-  CORACLE_RAFT_TIMEOUT,     /* the time of effects.wakeup_ms has come (early or late is harmless) */
-  CORACLE_RAFT_RECEIVE,     /* a message arrived; hostile or stale ones are dropped and counted */
-  CORACLE_RAFT_PROPOSE,     /* leader: append commands */
-  CORACLE_RAFT_PERSISTED,   /* everything up to a persist sequence is durable */
-  CORACLE_RAFT_CONF_CHANGE, /* leader: append a configuration */
-  CORACLE_RAFT_LINK_UP,     /* a stream to or from a peer was opened */
-  CORACLE_RAFT_LINK_DOWN,   /* it ended */
-  CORACLE_RAFT_CAMPAIGN,    /* this server may ask for votes now, if it hears no leader */
+  CORACLE_RAFT_START = 1,      /* once, first */
+  CORACLE_RAFT_TIMEOUT,        /* the time of effects.wakeup_ms has come (early or late is harmless) */
+  CORACLE_RAFT_RECEIVE,        /* a message arrived; hostile or stale ones are dropped and counted */
+  CORACLE_RAFT_PROPOSE,        /* leader: append commands */
+  CORACLE_RAFT_PERSISTED,      /* everything up to a persist sequence is durable */
+  CORACLE_RAFT_CONF_CHANGE,    /* leader: append a configuration */
+  CORACLE_RAFT_LINK_UP,        /* a stream to or from a peer was opened */
+  CORACLE_RAFT_LINK_DOWN,      /* it ended */
+  CORACLE_RAFT_CAMPAIGN,       /* this server may ask for votes now, if it hears no leader */
+  CORACLE_RAFT_READ,           /* asks from which index on a read is linearizable */
+  CORACLE_RAFT_TRANSFER,       /* leader: hand leadership to a voter */
+  CORACLE_RAFT_SNAPSHOT_TAKEN, /* an image of the state machine is there, and durable */
+  CORACLE_RAFT_SNAPSHOT_CHUNK, /* leader: the bytes that effects.chunk_requests asked for */
+};
+
+/* What a server had durably when it ended, to be started with again. */
+struct coracle_raft_restored {
+  uint64_t term, voted_for;
+  const struct coracle_raft_snapshot *snapshot; /* NULL: none. Copied */
+  /* Consecutive, of which the first is at most one after the snapshot's index (without one: index 1). The
+   * core takes references of its own. */
+  struct coracle_raft_entry *const *entries;
+  size_t entries_n;
 };
 
 struct coracle_raft_event {
   enum coracle_raft_event_type type;
   uint64_t now_ms; /* when it happened; never less than before */
   union {
-    /* START: the configuration to found a cluster with, whose only voter is this server: it leads term 1 at
-     * once. NULL: an empty log that waits for a leader. Copied. */
-    const struct coracle_raft_configuration *founding;
+    /* START, with at most one of these two; with neither: an empty log that waits for a leader.
+     * founding: the configuration to found a cluster with, whose only voter is this server: it leads term 1
+     * at once. Copied. restored: what was durable when this server last ended (section 3.8). Commit and apply
+     * begin after the snapshot. EINVALID if it is not consistent. Borrowed during the step. */
+    struct {
+      const struct coracle_raft_configuration *founding;
+      const struct coracle_raft_restored *restored;
+    } start;
     /* RECEIVE: the caller's; the core takes references of its own to entries it keeps. */
     const struct coracle_raft_message *message;
     /* PROPOSE: on success the core takes over the caller's references and sets term and index; the first
@@ -190,29 +242,76 @@ struct coracle_raft_event {
     /* CONF_CHANGE: copied. It may differ from the latest configuration in one voter (section 4.1), in any
      * number of learners and in members' data. Learners become voters by themselves (see
      * coracle_raft_member), so a change adds learners and removes members. EBUSY while a configuration is
-     * uncommitted or the leader has committed nothing in its own term (Ongaro's 2015 correction). EINVALID
-     * for anything else, or without this leader. */
+     * uncommitted or the leader has committed nothing in its own term (Ongaro's 2015 correction), or while
+     * leadership is being transferred. Without this leader in it, it leads on until that is committed, not
+     * counting itself, and then hands over to the most advanced voter (section 4.2.2). EINVALID for anything
+     * else. */
     const struct coracle_raft_configuration *configuration;
-    uint64_t peer; /* LINK_UP, LINK_DOWN: its id */
+    uint64_t peer; /* LINK_UP, LINK_DOWN, TRANSFER: its id. TRANSFER: EINVALID unless it is another voter,
+                      EBUSY while one is under way; given up after an election timeout. Until it has succeeded
+                      or was given up nothing is proposed or changed (EBUSY) */
+    /* READ: a number of the caller's, which comes back once in effects.reads. All reads of one turn can share
+     * one. ENOTLEADER when no leader is known to ask (nothing comes back then), EBUSY when too many wait. */
+    uint64_t read;
+    /* SNAPSHOT_TAKEN: its index is applied, its bytes and tag are set; the core fills in the rest (ask
+     * coracle_raft_snapshot()). The log before it is dropped but for options.trailing_bytes, kept for
+     * followers that are a little behind. EINVALID for an index not committed, EBUSY for one not newer than
+     * the last. */
+    struct {
+      uint64_t index, bytes, tag;
+    } snapshot_taken;
+    /* SNAPSHOT_CHUNK: answers one request of effects.chunk_requests. data is the caller's until the next
+     * step. n == 0: that image is gone, the core begins again with the newest. */
+    struct {
+      uint64_t peer, index, offset;
+      const uint8_t *data;
+      size_t n;
+    } chunk;
   };
 };
 
 /* ---- Effects ---- */
 
+/* What is to be made durable, in the order of the sequences. Arrays belong to the core and live until the
+ * next step. */
+struct coracle_raft_persist {
+  uint64_t sequence; /* 0: nothing to persist; else greater than any before */
+  bool vote_changed; /* term and voted_for below are to be persisted */
+  uint64_t term;
+  uint64_t voted_for;                        /* 0: none in this term */
+  uint64_t truncate_from;                    /* discard entries from this index on first; 0: none */
+  struct coracle_raft_entry *const *entries; /* then append these. Borrowed: take a reference to keep one */
+  size_t entries_n;
+  /* A chunk of the leader's image to be written at chunk.offset of an image under way (offset 0 begins it
+   * anew). When `chunk.installs` it is the last one: the image now takes the place of the state machine and
+   * of the log up to its index, durably and all at once; entries after it stay if keep_log, else go. NULL
+   * snapshot: none. Borrowed until the next step. */
+  struct {
+    const struct coracle_raft_snapshot *snapshot;
+    uint64_t offset;
+    const uint8_t *data;
+    size_t n;
+    bool installs, keep_log;
+  } chunk;
+};
+
 /* Arrays belong to the core and live until the next step. */
 struct coracle_raft_effects {
-  struct {
-    uint64_t sequence; /* 0: nothing to persist; else greater than any before */
-    bool vote_changed; /* term and voted_for below are to be persisted */
-    uint64_t term;
-    uint64_t voted_for;                        /* 0: none in this term */
-    uint64_t truncate_from;                    /* discard entries from this index on first; 0: none */
-    struct coracle_raft_entry *const *entries; /* then append these. Borrowed: take a reference to keep one */
-    size_t entries_n;
-  } persist;
+  struct coracle_raft_persist persist;
   const struct coracle_raft_message *messages;
   size_t messages_n;
-  uint64_t commit_index; /* entries up to here may be applied */
+  /* Reads whose outcome is known, each once. A failed one may be asked again. */
+  const struct coracle_raft_read {
+    uint64_t read;  /* the READ event's number */
+    uint64_t index; /* linearizable in a state machine that has applied this */
+    bool failed;    /* leadership, or the leader, was lost before it was known */
+  } * reads;
+  size_t reads_n;
+  /* Leader: bytes of an image that a peer needs; answer each with a SNAPSHOT_CHUNK, in order, of at most
+   * bytes_max. */
+  const struct coracle_raft_chunk_request { uint64_t peer, index, tag, offset, bytes_max; } * chunk_requests;
+  size_t chunk_requests_n;
+  uint64_t commit_index; /* entries up to here may be applied; after an installation, that image first */
   uint64_t wakeup_ms;    /* when to send TIMEOUT */
   bool role_changed;     /* role, term or leader differ from before the step: ask coracle_raft_status() */
 };
@@ -234,6 +333,20 @@ struct coracle_raft_options {
   uint32_t append_bytes_max;      /* payload of one APPEND (at least one entry goes); 0: 1 MiB */
   uint32_t inflight_bytes_max;    /* sent to one peer and not acknowledged; 0: 8 MiB */
   uint32_t uncommitted_bytes_max; /* proposed and not committed; 0: 64 MiB */
+  uint32_t trailing_bytes;        /* of entries kept behind a snapshot; 0: 16 MiB */
+  uint32_t chunk_bytes_max;       /* of an image in one message; 0: 256 KiB */
+  uint32_t stall_timeout_ms; /* leader: its disk, or the commit index, has not moved for so long with entries
+                                pending: it steps down, and rests for ten election timeouts; 0: 5000 */
+};
+
+/* Why a server last ceased to lead. */
+enum coracle_raft_step_down {
+  CORACLE_RAFT_NOT_STEPPED_DOWN = 0,
+  CORACLE_RAFT_NEWER_TERM,     /* another election */
+  CORACLE_RAFT_NO_QUORUM,      /* a majority of the voters did not answer (section 6.2) */
+  CORACLE_RAFT_DISK_STALLED,   /* its own disk hangs */
+  CORACLE_RAFT_COMMIT_STALLED, /* voters answer, but acknowledge nothing */
+  CORACLE_RAFT_REMOVED,        /* it removed itself (section 4.2.2) */
 };
 
 /* A new server, to be released with coracle_raft_free(); its first event is START. EINVALID, ENOMEM. */
@@ -280,12 +393,19 @@ struct coracle_raft_status {
   bool committed_own_term; /* leader only: an entry of its own term is committed */
   uint64_t
       blocked_by; /* leader only: the voter out of contact that keeps a learner from promotion; 0: none */
+  uint64_t transferring_to; /* leader only: a transfer is under way; 0: none */
+  enum coracle_raft_step_down stepped_down;
+  uint64_t resting_until_ms;  /* it campaigns no earlier than that; 0: it does not rest */
+  uint64_t uncommitted_bytes; /* proposed and not committed */
+  uint64_t log_bytes;         /* payload of the entries in the log */
   struct coracle_raft_counters counters;
   size_t peers_n;
   struct coracle_raft_peer_status peers[CORACLE_RAFT_MEMBERS_MAX];
 };
 
 void coracle_raft_status(const struct coracle_raft *, uint64_t now_ms, struct coracle_raft_status *);
+/* The newest snapshot; index is 0 when there is none. Borrowed until the next step. */
+const struct coracle_raft_snapshot *coracle_raft_snapshot(const struct coracle_raft *);
 /* The latest configuration in the log, committed or not; members_n is 0 when there is none. Borrowed until
  * the next step. */
 const struct coracle_raft_configuration *coracle_raft_latest_configuration(const struct coracle_raft *);

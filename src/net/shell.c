@@ -90,6 +90,8 @@ static void carry_out(struct shell *shell, const struct node_effect *effect) {
     shell->wake_ms = effect->at_ms;
     arm_wake(shell);
     break;
+  case NODE_PERSIST: /* never: this node's storage is memory */
+    break;
   case NODE_EXIT:
     shell->exiting = true;
     shell->exit_status = effect->status;

@@ -196,7 +196,7 @@ static void log_join(struct node *node, const struct join_action *action) {
 }
 
 static void begin(struct node *node, const struct coracle_raft_configuration *founding) {
-  struct coracle_raft_event event = {.type = CORACLE_RAFT_START, .founding = founding};
+  struct coracle_raft_event event = {.type = CORACLE_RAFT_START, .start = {.founding = founding}};
   node->member = true;
   node->founded_wall_ms = founding != NULL ? node->wall_ms : 0;
   bool started = consensus_step(node, &event);

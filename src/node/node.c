@@ -210,6 +210,8 @@ void node_step(struct node *node, const struct node_event *event) {
   case NODE_CLOSED:
     closed(node, event->stream);
     break;
+  case NODE_PERSISTED:
+    break;
   case NODE_STOP:
     stop(node);
     break;

@@ -14,6 +14,7 @@
 
 #include "api/api.h"
 #include "base/address.h"
+#include "join/message.h"
 
 enum { NODE_NAME_BYTES_MAX = 64 };
 
@@ -25,6 +26,25 @@ struct node_stream;
 /* The shell's own pointer for a stream; NULL until set. */
 void *node_stream_user(const struct node_stream *);
 void node_stream_set_user(struct node_stream *, void *user);
+
+/* What a node with durable storage had when it ended. Borrowed during node_new(). */
+struct node_restored {
+  uint8_t cluster[JOIN_CLUSTER_BYTES]; /* zero: it belonged to none */
+  struct coracle_raft_restored raft;
+  struct slice image; /* of raft.snapshot; empty without one */
+};
+
+/* One thing for storage to make durable. They are done in the order given, none is left out, and a crash
+ * loses only a tail of them. Lives like any effect. */
+struct node_persist {
+  uint64_t sequence; /* greater than any before in this process */
+  /* The node's id and cluster have changed, and everything durable of before is to be discarded first, all in
+   * one. (A node that founds or joins a cluster, or leaves one.) */
+  bool identity;
+  uint64_t id;
+  uint8_t cluster[JOIN_CLUSTER_BYTES];
+  const struct coracle_raft_persist *raft; /* NULL: nothing. Its own `sequence` is of no interest here */
+};
 
 struct node_options {
   const char *name;                 /* 1 to NODE_NAME_BYTES_MAX bytes; copied */
@@ -42,6 +62,8 @@ struct node_options {
   size_t connections_max;
   enum api_follower_writes follower_writes;
   uint64_t wall_ms; /* now, since 1970 */
+  bool durable; /* storage is PERSIST effects and PERSISTED events; false: memory, which ends with the node */
+  const struct node_restored *restored; /* durable: what it had under options.id; NULL: it is new */
 };
 
 struct node *node_new(const struct node_options *, uint64_t now_ms);
@@ -59,7 +81,8 @@ enum node_event_type {
   NODE_ENDED,     /* stream: the other side will send no more; it may still read. The node will CLOSE it */
   NODE_CLOSED, /* stream: it has ended, failed, or could not be established; the pointer is dead after this,
                   and no effect names it any more */
-  NODE_STOP,   /* SIGTERM: answer what waits and close; NODE_EXIT comes when done */
+  NODE_PERSISTED, /* everything up to persist sequence `sequence` is durable */
+  NODE_STOP,      /* SIGTERM: answer what waits and close; NODE_EXIT comes when done */
 };
 
 struct node_event {
@@ -70,6 +93,7 @@ struct node_event {
   struct address from; /* DATAGRAM */
   const uint8_t *data; /* DATAGRAM, RECEIVED: the caller's */
   size_t n;
+  uint64_t sequence; /* PERSISTED */
 };
 
 /* A client connected to the HTTP port. NULL when there are too many: close it. */
@@ -90,6 +114,7 @@ enum node_effect_type {
                      Nothing more is     received from it */
   NODE_LOG,       /* level, text */
   NODE_WAKE,      /* TICK no later than at_ms; replaces the one before */
+  NODE_PERSIST,   /* persist; answer with PERSISTED. Only with options.durable */
   NODE_EXIT,      /* end the process with `status` */
 };
 
@@ -105,6 +130,7 @@ struct node_effect {
   uint64_t at_ms;
   enum node_log_level level;
   const char *text; /* one line, no newline */
+  const struct node_persist *persist;
   int status;
 };
 

@@ -211,6 +211,12 @@ static void receive(struct coracle_raft *raft, const struct coracle_raft_message
   case CORACLE_RAFT_APPEND_REPLY:
     raft_receive_append_reply(raft, message);
     return;
+  case CORACLE_RAFT_READ_REQUEST:
+  case CORACLE_RAFT_READ_REPLY:
+  case CORACLE_RAFT_TIMEOUT_NOW:
+  case CORACLE_RAFT_SNAPSHOT:
+  case CORACLE_RAFT_SNAPSHOT_REPLY:
+    break;
   }
   raft->counters.dropped_invalid++;
 }
@@ -239,7 +245,7 @@ static int handle(struct coracle_raft *raft, const struct coracle_raft_event *ev
   if (!raft->started && event->type != CORACLE_RAFT_START) return CORACLE_RAFT_EINVALID;
   switch (event->type) {
   case CORACLE_RAFT_START:
-    return start(raft, event->founding);
+    return start(raft, event->start.founding);
   case CORACLE_RAFT_TIMEOUT:
     if (raft->role == CORACLE_RAFT_LEADER)
       raft_leader_timeout(raft);
@@ -263,6 +269,11 @@ static int handle(struct coracle_raft *raft, const struct coracle_raft_event *ev
   case CORACLE_RAFT_LINK_DOWN:
     raft_link_changed(raft, event->peer, false);
     return 0;
+  case CORACLE_RAFT_READ:
+  case CORACLE_RAFT_TRANSFER:
+  case CORACLE_RAFT_SNAPSHOT_TAKEN:
+  case CORACLE_RAFT_SNAPSHOT_CHUNK:
+    break;
   case CORACLE_RAFT_CAMPAIGN:
     if (raft->role == CORACLE_RAFT_FOLLOWER && !raft_hears_leader(raft)) raft_campaign(raft);
     return 0;

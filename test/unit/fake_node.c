@@ -311,6 +311,8 @@ void node_step(struct node *node, const struct node_event *event) {
   case NODE_TICK:
     tick(node, event->now_ms);
     break;
+  case NODE_PERSISTED:
+    break;
   case NODE_DATAGRAM:
     say(node, node->listener, "datagram %s %.*s", address_format(&event->from, text), (int)event->n,
         (const char *)event->data);

@@ -211,6 +211,8 @@ static void carry_out(struct world *w, int node, const struct node_effect *effec
   case NODE_BIND:
     bind_election(w, node);
     return;
+  case NODE_PERSIST:
+    world_fail(w, "a node with memory storage asks for a disk");
   case NODE_RELEASE:
     WORLD_CHECK(w, w->holder == node);
     w->holder = HOLDER_NOBODY;

@@ -75,7 +75,7 @@ static uint64_t start(struct cluster *c, const struct coracle_raft_configuration
                                                .uncommitted_bytes_max = c->options.uncommitted_bytes_max};
   assert_int_equal(coracle_raft_new(&options, &server->raft), 0);
   c->servers[c->servers_n++] = server;
-  struct coracle_raft_event event = {.type = CORACLE_RAFT_START, .founding = founding};
+  struct coracle_raft_event event = {.type = CORACLE_RAFT_START, .start = {.founding = founding}};
   assert_int_equal(cluster_step(c, server->id, &event), 0);
   return server->id;
 }

@@ -338,6 +338,11 @@ void history_leaves(const struct cluster *c, const struct server *server, const 
     break;
   case CORACLE_RAFT_HEARTBEAT:
   case CORACLE_RAFT_HEARTBEAT_REPLY:
+  case CORACLE_RAFT_READ_REQUEST:
+  case CORACLE_RAFT_READ_REPLY:
+  case CORACLE_RAFT_TIMEOUT_NOW:
+  case CORACLE_RAFT_SNAPSHOT:
+  case CORACLE_RAFT_SNAPSHOT_REPLY:
     break;
   }
 }

@@ -80,10 +80,10 @@ static void impossible_foundings_are_refused(void **state) {
   bad[n++].members[1].data_bytes = CORACLE_RAFT_MEMBER_DATA_MAX + 1;
   assert_int_equal(n, sizeof bad / sizeof bad[0]);
   for (size_t i = 0; i < n; i++) {
-    const struct coracle_raft_event founding = {.type = CORACLE_RAFT_START, .founding = &bad[i]};
+    const struct coracle_raft_event founding = {.type = CORACLE_RAFT_START, .start = {.founding = &bad[i]}};
     assert_int_equal(step(raft, founding), CORACLE_RAFT_EINVALID);
   }
-  assert_int_equal(step(raft, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .founding = &good}), 0);
+  assert_int_equal(step(raft, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .start = {.founding = &good}}), 0);
   coracle_raft_free(raft);
 }
 

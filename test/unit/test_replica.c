@@ -32,7 +32,7 @@ static void persist(struct replica *r) {
 }
 
 static void start(struct replica *r, const struct coracle_raft_configuration *founding) {
-  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .founding = founding});
+  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .start = {.founding = founding}});
   persist(r);
 }
 
@@ -198,7 +198,7 @@ static void a_waiter_waits_for_its_own_entry(void **state) {
   struct replica *r = new_replica();
   const struct coracle_raft_configuration founding = {.members_n = 1,
                                                       .members = {{.id = SELF, .voter = true}}};
-  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .founding = &founding});
+  step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .start = {.founding = &founding}});
   replica_propose(r, put_entry("a", "1"), waiter(0));
   assert_non_null(flush(r));
   persist(r); /* the configuration, the no-op and the command */
