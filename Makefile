@@ -8,13 +8,14 @@ CORACLE = $(BUILD)/release/coracle
 CTEST = ctest -j$(JOBS) --output-on-failure --no-tests=error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test asan bench-failover format clean
+.PHONY: help setup demo build test asan coverage bench-failover format clean
 
 help:
 	@echo 'make demo            a cluster of three on this machine, shown around; ARGS=--once ends after the tour'
 	@echo 'make build           the release binary, $(CORACLE)'
 	@echo 'make test            all tests, and the unit tests with sanitizers too'
 	@echo 'make asan            all tests with the address and undefined-behaviour sanitizers'
+	@echo 'make coverage        which lines of the consensus core and the joining the tests run'
 	@echo 'make bench-failover  how long writes fail when the leader is killed'
 	@echo 'make format          clang-format on our C'
 	@echo 'make clean           removes what was built'
@@ -47,6 +48,14 @@ asan: $(BUILD)/asan/build.ninja
 	cmake --build $(BUILD)/asan
 	$(CTEST) --test-dir $(BUILD)/asan
 
+# What the tests without processes leave untried of the rooms that decide what is lost.
+COVERED = --filter src/raft/ --filter src/join/
+coverage: $(BUILD)/coverage/build.ninja
+	cmake --build $(BUILD)/coverage
+	find $(BUILD)/coverage -name '*.gcda' -delete
+	$(CTEST) --test-dir $(BUILD)/coverage -L 'unit|scenario|sim'
+	gcovr --root . $(COVERED) --exclude-throw-branches --fail-under-line 95 $(BUILD)/coverage
+
 bench-failover: build
 	python3 test/bench/failover.py $(CORACLE) $(ARGS)
 
@@ -54,4 +63,4 @@ format:
 	clang-format -i $$(find src include test -name '*.[ch]')
 
 clean:
-	rm -rf $(BUILD)/release $(BUILD)/debug $(BUILD)/asan
+	rm -rf $(BUILD)/release $(BUILD)/debug $(BUILD)/asan $(BUILD)/coverage

@@ -22,6 +22,9 @@ libcurl4-openssl-dev libcurl4-gnutls-dev libcurl4-nss-dev
 libcmocka-dev
 python3
 python3-pytest
+gcovr
+iproute2
+nftables
 curl
 '
 

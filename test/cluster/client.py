@@ -8,6 +8,7 @@ import time
 from urllib.parse import quote
 
 DEADLINE_S = 30.0  # for what must happen at all; far above what it takes, so that a slow machine passes
+LOOPBACK = "127.0.0.1"
 PIPELINE_DEPTH = 50  # requests that Connection.pipeline() has under way at most
 
 JSON = {"Content-Type": "application/json"}
@@ -46,9 +47,9 @@ def document_path(collection, document_id):
     return f"/v1/collections/{quote(collection, safe='')}/{quote(document_id, safe='')}"
 
 
-def request(port, method, path, body=None, headers=None, timeout_s=DEADLINE_S):
+def request(port, method, path, body=None, headers=None, timeout_s=DEADLINE_S, host=LOOPBACK):
     """One request on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
         sent = dict(JSON) if body is not None else {}
         sent.update(headers or {})
@@ -75,8 +76,8 @@ def request_bytes(method, path, body=None, headers=None):
 class Connection:
     """A TCP connection to a node's HTTP port. Bytes go out as they are; answers are read one by one."""
 
-    def __init__(self, port, timeout_s=DEADLINE_S):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+    def __init__(self, port, timeout_s=DEADLINE_S, host=LOOPBACK):
+        self.socket = socket.create_connection((host, port), timeout=timeout_s)
         self.received = b""
 
     def __enter__(self):

@@ -91,7 +91,10 @@ class Maker:
         self.made = []
 
     def __call__(self, size=3, options=()):
-        cluster = Cluster(self.folder / f"cluster{next(self.numbers)}", size, options)
+        return self.adopt(Cluster(self.folder / f"cluster{next(self.numbers)}", size, options))
+
+    def adopt(self, cluster):
+        """Sees to the end of one that was made in another way."""
         self.made.append(cluster)
         _clusters.append(cluster)
         return cluster

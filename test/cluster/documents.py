@@ -5,7 +5,7 @@ import http.client
 import itertools
 import threading
 import time
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import client
 from client import DEADLINE_S, document_path, wait_until
@@ -79,7 +79,7 @@ class Writer:
     of the writes that were answered 201; a write with any other outcome may or may not have happened."""
 
     def __init__(self, nodes, collection="written"):
-        self.ports = [n.port for n in nodes]  # a test may put others here while it runs
+        self.places = [(n.host, n.port) for n in nodes]  # a test may put others here while it runs
         self.turn = 0
         self.collection = collection
         self.acknowledged = {}
@@ -98,10 +98,10 @@ class Writer:
 
     def _another(self):
         self.turn += 1
-        return self.ports[self.turn % len(self.ports)]
+        return self.places[self.turn % len(self.places)]
 
     def _run(self):
-        port = self._another()
+        host, port = self._another()
         for number in itertools.count():
             if self.stopping.is_set():
                 return
@@ -109,17 +109,18 @@ class Writer:
             body = b'{"id":"%s","number":%d}' % (document_id.encode(), number)
             path = document_path(self.collection, document_id)
             try:
-                answer = client.request(port, "PUT", path, body, timeout_s=2)
+                answer = client.request(port, "PUT", path, body, timeout_s=2, host=host)
             except (OSError, http.client.HTTPException):
-                port = self._another()
+                host, port = self._another()
                 time.sleep(0.01)
                 continue
             if answer.status == 201:
                 self.acknowledged[document_id] = (body, answer.header("etag"))
             elif answer.status == 307:
-                port = int(answer.header("location").split(":")[2].split("/")[0])
+                leader = urlsplit(answer.header("location"))
+                host, port = leader.hostname, leader.port
             elif answer.status in (503, 504):
-                port = self._another()
+                host, port = self._another()
                 time.sleep(0.01)
             else:
                 self.unexpected.append(answer)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import client
 import kernel
-from client import DEADLINE_S, Connection, document_path, wait_until
+from client import DEADLINE_S, LOOPBACK, Connection, document_path, wait_until
 
 BINARY = os.environ.get("CORACLE_BIN", "")
 PR_SET_PDEATHSIG = 1
@@ -57,6 +57,8 @@ class Node:
     """One `coracle serve` process, started any number of times. The process must be started from the main
     thread: the kernel sends PDEATHSIG when the thread that started it ends."""
 
+    host = LOOPBACK  # where its HTTP port is
+
     def __init__(self, folder, election_port, name, options=(), port=None, log_level="info"):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ class Node:
 
     @property
     def address(self):
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def url(self):
@@ -171,7 +173,7 @@ class Node:
     # ---- its HTTP port
 
     def request(self, method, path, body=None, headers=None, timeout_s=DEADLINE_S):
-        return client.request(self.port, method, path, body, headers, timeout_s)
+        return client.request(self.port, method, path, body, headers, timeout_s, self.host)
 
     def get(self, path, **options):
         return self.request("GET", path, **options)
@@ -180,7 +182,7 @@ class Node:
         return self.request("PUT", document_path(collection, document_id), body, **options)
 
     def connect(self):
-        return Connection(self.port)
+        return Connection(self.port, host=self.host)
 
     def about(self):
         """GET /, quickly: for polling a node that may not answer yet."""

@@ -71,7 +71,7 @@ def test_ten_restarts_of_whoever_leads(trio, move):
             leader.kill()
             move(leader, number)
             leader.start()
-            writer.ports = [n.port for n in trio.nodes]
+            writer.places = [(n.host, n.port) for n in trio.nodes]
         trio.wait_formed()
         writer.wait_more(5)
     writer.check_kept(wait_same(trio.nodes))
