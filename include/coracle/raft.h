@@ -192,17 +192,17 @@ struct coracle_raft_message {
 /* ---- Events ---- */
 
 enum coracle_raft_event_type {
-  CORACLE_RAFT_START = 1,      /* once, first */
-  CORACLE_RAFT_TIMEOUT,        /* the time of effects.wakeup_ms has come (early or late is harmless) */
-  CORACLE_RAFT_RECEIVE,        /* a message arrived; hostile or stale ones are dropped and counted */
-  CORACLE_RAFT_PROPOSE,        /* leader: append commands */
-  CORACLE_RAFT_PERSISTED,      /* everything up to a persist sequence is durable */
-  CORACLE_RAFT_CONF_CHANGE,    /* leader: append a configuration */
-  CORACLE_RAFT_LINK_UP,        /* a stream to or from a peer was opened */
-  CORACLE_RAFT_LINK_DOWN,      /* it ended */
-  CORACLE_RAFT_CAMPAIGN,       /* this server may ask for votes now, if it hears no leader */
-  CORACLE_RAFT_READ,           /* asks from which index on a read is linearizable */
-  CORACLE_RAFT_TRANSFER,       /* leader: hand leadership to a voter */
+  CORACLE_RAFT_START = 1,   /* once, first */
+  CORACLE_RAFT_TIMEOUT,     /* the time of effects.wakeup_ms has come (early or late is harmless) */
+  CORACLE_RAFT_RECEIVE,     /* a message arrived; hostile or stale ones are dropped and counted */
+  CORACLE_RAFT_PROPOSE,     /* leader: append commands */
+  CORACLE_RAFT_PERSISTED,   /* everything up to a persist sequence is durable */
+  CORACLE_RAFT_CONF_CHANGE, /* leader: append a configuration */
+  CORACLE_RAFT_LINK_UP,     /* a stream to or from a peer was opened */
+  CORACLE_RAFT_LINK_DOWN,   /* it ended */
+  CORACLE_RAFT_CAMPAIGN,    /* this server may ask for votes now, if it hears no leader and does not rest */
+  CORACLE_RAFT_READ,        /* asks from which index on a read is linearizable */
+  CORACLE_RAFT_TRANSFER,    /* leader: hand leadership to a voter */
   CORACLE_RAFT_SNAPSHOT_TAKEN, /* an image of the state machine is there, and durable */
   CORACLE_RAFT_SNAPSHOT_CHUNK, /* leader: the bytes that effects.chunk_requests asked for */
 };
@@ -224,16 +224,18 @@ struct coracle_raft_event {
     /* START, with at most one of these two; with neither: an empty log that waits for a leader.
      * founding: the configuration to found a cluster with, whose only voter is this server: it leads term 1
      * at once. Copied. restored: what was durable when this server last ended (section 3.8). Commit and apply
-     * begin after the snapshot. EINVALID if it is not consistent. Borrowed during the step. */
+     * begin after the snapshot; entries that end before it are of no use any more. EINVALID if it is not
+     * consistent. Borrowed during the step. */
     struct {
       const struct coracle_raft_configuration *founding;
       const struct coracle_raft_restored *restored;
     } start;
-    /* RECEIVE: the caller's; the core takes references of its own to entries it keeps. */
+    /* RECEIVE: the caller's; the core takes references of its own to entries it keeps. The data of a SNAPSHOT
+     * comes back in effects.persist.chunk: it must outlive those effects. */
     const struct coracle_raft_message *message;
     /* PROPOSE: on success the core takes over the caller's references and sets term and index; the first
-     * index is effects.persist.entries[0]->index. EBUSY beyond options.uncommitted_bytes_max. Unchanged on
-     * error. */
+     * index is effects.persist.entries[0]->index. EBUSY beyond options.uncommitted_bytes_max, and while
+     * leadership is being transferred. Unchanged on error. */
     struct {
       struct coracle_raft_entry **entries;
       size_t entries_n;
@@ -247,16 +249,19 @@ struct coracle_raft_event {
      * counting itself, and then hands over to the most advanced voter (section 4.2.2). EINVALID for anything
      * else. */
     const struct coracle_raft_configuration *configuration;
-    uint64_t peer; /* LINK_UP, LINK_DOWN, TRANSFER: its id. TRANSFER: EINVALID unless it is another voter,
-                      EBUSY while one is under way; given up after an election timeout. Until it has succeeded
-                      or was given up nothing is proposed or changed (EBUSY) */
-    /* READ: a number of the caller's, which comes back once in effects.reads. All reads of one turn can share
-     * one. ENOTLEADER when no leader is known to ask (nothing comes back then), EBUSY when too many wait. */
+    uint64_t peer; /* LINK_UP, LINK_DOWN, TRANSFER: its id. TRANSFER (section 3.10): EINVALID unless it is
+                      another voter, EBUSY while one is under way; given up after an election timeout, as
+                      status.transferring_to tells. Until it has succeeded or was given up nothing is proposed
+                      or changed (EBUSY) */
+    /* READ (section 6.4): a number of the caller's, which comes back once in effects.reads, perhaps in this
+     * very step. All reads of one turn can share one. ENOTLEADER when there is no leader with an open stream
+     * to ask, EBUSY when too many wait; nothing comes back then. */
     uint64_t read;
     /* SNAPSHOT_TAKEN: its index is applied, its bytes and tag are set; the core fills in the rest (ask
-     * coracle_raft_snapshot()). The log before it is dropped but for options.trailing_bytes, kept for
-     * followers that are a little behind. EINVALID for an index not committed, EBUSY for one not newer than
-     * the last. */
+     * coracle_raft_snapshot(), or coracle_raft_describe_snapshot() before). The log before it is dropped but
+     * for options.trailing_bytes, kept for followers that are a little behind. EINVALID for an index not
+     * committed, EBUSY for one not newer than the last, and while the log up to it is not durable here (a log
+     * that is older than the snapshot could not be told from one that goes on from it). */
     struct {
       uint64_t index, bytes, tag;
     } snapshot_taken;
@@ -283,9 +288,10 @@ struct coracle_raft_persist {
   struct coracle_raft_entry *const *entries; /* then append these. Borrowed: take a reference to keep one */
   size_t entries_n;
   /* A chunk of the leader's image to be written at chunk.offset of an image under way (offset 0 begins it
-   * anew). When `chunk.installs` it is the last one: the image now takes the place of the state machine and
-   * of the log up to its index, durably and all at once; entries after it stay if keep_log, else go. NULL
-   * snapshot: none. Borrowed until the next step. */
+   * anew; a commit index that has reached its index ends it: it will not be gone on with). When
+   * `chunk.installs` it is the last one: the image now takes the place of the state machine and of the log up
+   * to its index, durably and all at once; entries after it stay if keep_log, else go. NULL snapshot: none.
+   * Borrowed until the next step. */
   struct {
     const struct coracle_raft_snapshot *snapshot;
     uint64_t offset;
@@ -335,8 +341,9 @@ struct coracle_raft_options {
   uint32_t uncommitted_bytes_max; /* proposed and not committed; 0: 64 MiB */
   uint32_t trailing_bytes;        /* of entries kept behind a snapshot; 0: 16 MiB */
   uint32_t chunk_bytes_max;       /* of an image in one message; 0: 256 KiB */
-  uint32_t stall_timeout_ms; /* leader: its disk, or the commit index, has not moved for so long with entries
-                                pending: it steps down, and rests for ten election timeouts; 0: 5000 */
+  uint32_t stall_timeout_ms; /* leader: its disk, or what a majority of the voters has, has not moved for so
+                                long with entries pending: it steps down, and rests for ten election timeouts;
+                                0: 5000 */
 };
 
 /* Why a server last ceased to lead. */
@@ -366,6 +373,8 @@ struct coracle_raft_peer_status {
   bool voter;
   bool link;                /* a stream is open (this server itself: true) */
   uint64_t match;           /* leader only: known to be in its log; else 0 */
+  uint64_t snapshot_index;  /* leader only: of the image that is on its way to it; 0: none */
+  uint64_t snapshot_bytes;  /* of that image that it has */
   uint64_t last_contact_ms; /* when a valid message last came; 0: never */
 };
 
@@ -387,7 +396,11 @@ struct coracle_raft_status {
   uint64_t first_index;     /* of the log; last_index + 1 when empty */
   uint64_t last_index;
   uint64_t commit_index;
-  uint64_t leader_commit;       /* the leader's, as last heard */
+  uint64_t leader_commit; /* the leader's, as last heard */
+  /* As of then it had everything that was committed: the last heartbeat whose leader's commit index it has;
+   * for a leader, when a majority last answered it (now, while they do). As good as clocks and datagrams
+   * are, so only for those who do not need to know. 0: never. */
+  uint64_t fresh_ms;
   uint64_t configuration_index; /* of the latest configuration entry; 0: none */
   bool configuration_committed;
   bool committed_own_term; /* leader only: an entry of its own term is committed */
@@ -396,7 +409,7 @@ struct coracle_raft_status {
   uint64_t transferring_to; /* leader only: a transfer is under way; 0: none */
   enum coracle_raft_step_down stepped_down;
   uint64_t resting_until_ms;  /* it campaigns no earlier than that; 0: it does not rest */
-  uint64_t uncommitted_bytes; /* proposed and not committed */
+  uint64_t uncommitted_bytes; /* payload of the entries not known to be committed */
   uint64_t log_bytes;         /* payload of the entries in the log */
   struct coracle_raft_counters counters;
   size_t peers_n;
@@ -406,6 +419,10 @@ struct coracle_raft_status {
 void coracle_raft_status(const struct coracle_raft *, uint64_t now_ms, struct coracle_raft_status *);
 /* The newest snapshot; index is 0 when there is none. Borrowed until the next step. */
 const struct coracle_raft_snapshot *coracle_raft_snapshot(const struct coracle_raft *);
+/* What a snapshot of a committed index stands for, to be made durable with its image before SNAPSHOT_TAKEN:
+ * everything but bytes and tag, which are the application's. EINVALID and EBUSY as for that event. */
+CORACLE_RAFT_MUST_CHECK int coracle_raft_describe_snapshot(const struct coracle_raft *, uint64_t index,
+                                                           struct coracle_raft_snapshot *);
 /* The latest configuration in the log, committed or not; members_n is 0 when there is none. Borrowed until
  * the next step. */
 const struct coracle_raft_configuration *coracle_raft_latest_configuration(const struct coracle_raft *);

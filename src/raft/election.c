@@ -24,12 +24,24 @@ void raft_become_follower(struct coracle_raft *raft, uint64_t term, uint64_t lea
     raft->voted_for = 0;
     raft_persist_vote(raft);
   }
+  if (raft->role == CORACLE_RAFT_LEADER) {
+    raft->stepped_down = CORACLE_RAFT_NEWER_TERM;
+    raft->fresh_ms = raft_fresh_ms(raft, raft->now_ms);
+  }
   raft->role = CORACLE_RAFT_FOLLOWER;
   raft->leader = leader;
   raft->leader_heard_ms = leader != 0 ? raft->now_ms : NEVER;
   raft->heartbeat_deadline_ms = raft->commit_notice_ms = NEVER;
   raft->blocked_by = 0;
+  for (size_t i = 0; i < raft->peers_n; i++) raft_stop_sending(raft, &raft->peers[i]);
+  raft_give_up_transfer(raft);
   raft_reset_election_deadline(raft);
+}
+
+void raft_step_down(struct coracle_raft *raft, enum coracle_raft_step_down reason) {
+  assert(raft->role == CORACLE_RAFT_LEADER);
+  raft_become_follower(raft, raft->term, 0);
+  raft->stepped_down = reason;
 }
 
 static bool log_is_up_to_date(const struct coracle_raft *raft, uint64_t last_term, uint64_t last_index) {
@@ -46,6 +58,7 @@ static void ask_for_votes(struct coracle_raft *raft) {
     request->term = pre ? raft->term + 1 : raft->term;
     request->after_sequence = raft->vote_sequence;
     request->vote_request.pre = pre;
+    request->vote_request.transfer = raft->transferring;
     request->vote_request.last_index = raft_log_last_index(&raft->log);
     request->vote_request.last_term = raft_log_last_term(&raft->log);
   }
@@ -59,12 +72,15 @@ static void begin_election(struct coracle_raft *raft, enum coracle_raft_role rol
   raft->leader_heard_ms = NEVER;
   raft->round++;
   for (size_t i = 0; i < raft->peers_n; i++) raft->peers[i].vote = VOTE_UNKNOWN;
-  raft_self(raft)->vote = VOTE_GRANTED;
+  raft->transferring = false;
+  struct raft_peer *self = raft_self(raft);
+  if (self != NULL) self->vote = VOTE_GRANTED;
   raft_reset_election_deadline(raft);
 }
 
-static void become_candidate(struct coracle_raft *raft) {
+static void become_candidate(struct coracle_raft *raft, bool transferring) {
   begin_election(raft, CORACLE_RAFT_CANDIDATE);
+  raft->transferring = transferring;
   raft->term++;
   raft->voted_for = raft->options.id;
   raft_persist_vote(raft);
@@ -87,7 +103,7 @@ static void count_votes(struct coracle_raft *raft) {
   }
   if (granted >= raft_quorum(raft)) {
     if (raft->role == CORACLE_RAFT_PRE_CANDIDATE)
-      become_candidate(raft);
+      become_candidate(raft, false);
     else
       raft_become_leader(raft);
   } else if (voters - refused < raft_quorum(raft)) {
@@ -97,20 +113,25 @@ static void count_votes(struct coracle_raft *raft) {
 
 /* Asks first whether an election could be won, in a term that nobody enters for being asked (section 9.6). */
 void raft_campaign(struct coracle_raft *raft) {
-  if (!raft_is_voter(raft)) return;
+  if (!raft_is_electable(raft) || raft_is_resting(raft)) return;
   raft->counters.elections++;
   begin_election(raft, CORACLE_RAFT_PRE_CANDIDATE);
   ask_for_votes(raft);
   count_votes(raft); /* a sole voter needs nobody else */
 }
 
+void raft_campaign_for_transfer(struct coracle_raft *raft) {
+  if (!raft_is_electable(raft) || raft_is_resting(raft)) return;
+  raft->counters.elections++;
+  become_candidate(raft, true);
+}
+
 void raft_election_timeout(struct coracle_raft *raft) {
   if (raft->now_ms >= raft->election_deadline_ms) {
-    if (raft_is_voter(raft)) {
+    if (raft_is_electable(raft) && !raft_is_resting(raft))
       raft_campaign(raft);
-    } else if (raft->leader != 0) {
+    else
       raft_become_follower(raft, raft->term, 0);
-    }
   } else if (raft->role != CORACLE_RAFT_FOLLOWER && raft->now_ms >= raft->heartbeat_deadline_ms) {
     ask_for_votes(raft);
   }
@@ -131,7 +152,9 @@ void raft_become_leader(struct coracle_raft *raft) {
   raft->commit_sampled = raft->commit_aged = raft->commit_index;
   raft->commit_sampled_ms = raft->now_ms;
   raft->learner_added_ms = raft->now_ms;
+  raft->was_pending = false;
   raft->leader_first_round = raft->round + 1;
+  raft->leader_link = 0;
   for (size_t i = 0; i < raft->peers_n; i++) {
     struct raft_peer *peer = &raft->peers[i];
     peer->match = peer->id == raft->options.id ? raft->persisted_index : 0;
@@ -139,6 +162,7 @@ void raft_become_leader(struct coracle_raft *raft) {
     peer->state = REPLICATION_PROBE;
     peer->probing = false;
     peer->commit_sent = 0;
+    peer->round_answered = 0;
     peer->link = peer->id == raft->options.id; /* streams run from leader to follower: these are new ones */
   }
 
@@ -147,6 +171,7 @@ void raft_become_leader(struct coracle_raft *raft) {
   noop->term = raft->term;
   noop->index = raft->term_start_index;
   raft_persist_entry(raft, noop);
+  raft->heartbeat_deadline_ms = raft->now_ms + raft->options.heartbeat_ms;
   raft_broadcast_heartbeat(raft);
 }
 
@@ -183,7 +208,8 @@ void raft_answer_premature(struct coracle_raft *raft) {
 }
 
 /* Section 3.4; a learner votes too when asked: the asker may know a configuration in which it is a voter
- * (section 4.2.1). While the leader is heard its rivals get no answer (section 4.2.3). */
+ * (section 4.2.1). While the leader is heard its rivals get no answer (section 4.2.3), but for the one that
+ * it wants to lead. */
 void raft_receive_vote_request(struct coracle_raft *raft, const struct coracle_raft_message *request) {
   if (request->term == 0) {
     raft->counters.dropped_invalid++;
@@ -193,7 +219,7 @@ void raft_receive_vote_request(struct coracle_raft *raft, const struct coracle_r
     receive_pre_vote_request(raft, request);
     return;
   }
-  if (raft_hears_leader(raft) && request->term >= raft->term) return;
+  if (raft_hears_leader(raft) && !request->vote_request.transfer && request->term >= raft->term) return;
   if (request->term > raft->term) raft_become_follower(raft, request->term, 0);
 
   const bool granted =
@@ -209,6 +235,17 @@ void raft_receive_vote_request(struct coracle_raft *raft, const struct coracle_r
   reply_to_vote_request(raft, request, granted);
 }
 
+/* Voters that still heard the leader refused, and take it back when its stream ends there too, a moment after
+ * it did here: what was given up for that goes on. */
+static void resume_pre_candidacy(struct coracle_raft *raft, const struct raft_peer *peer,
+                                 const struct coracle_raft_message *grant) {
+  if (raft->role != CORACLE_RAFT_FOLLOWER || raft->leader != 0 || peer->vote != VOTE_REFUSED ||
+      grant->round != raft->round || grant->term != raft->term + 1)
+    return;
+  raft->role = CORACLE_RAFT_PRE_CANDIDATE;
+  raft->heartbeat_deadline_ms = raft->now_ms + raft->options.heartbeat_ms;
+}
+
 void raft_receive_vote_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
   struct raft_peer *peer = raft_peer_find(raft, reply->from);
   const bool pre = reply->vote_reply.pre, granted = reply->vote_reply.granted;
@@ -220,6 +257,7 @@ void raft_receive_vote_reply(struct coracle_raft *raft, const struct coracle_raf
     raft_become_follower(raft, reply->term, 0);
     return;
   }
+  if (pre && granted) resume_pre_candidacy(raft, peer, reply);
   const enum coracle_raft_role asking = pre ? CORACLE_RAFT_PRE_CANDIDATE : CORACLE_RAFT_CANDIDATE;
   if (raft->role != asking || reply->round != raft->round) {
     raft->counters.dropped_stale++;

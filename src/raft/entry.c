@@ -1,6 +1,6 @@
 /* Log entries: one allocation each, released with the last reference; and the texts of the core's error
  * codes. */
-#include "coracle/raft.h"
+#include "raft/core.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -38,4 +38,16 @@ struct coracle_raft_entry *coracle_raft_entry_ref(struct coracle_raft_entry *ent
 void coracle_raft_entry_unref(struct coracle_raft_entry *entry) {
   assert(entry->references > 0);
   if (--entry->references == 0) free(entry);
+}
+
+bool raft_entry_is_valid(const struct coracle_raft_entry *entry) {
+  struct coracle_raft_configuration configuration;
+  switch ((enum coracle_raft_entry_type)entry->type) {
+  case CORACLE_RAFT_NOOP:
+  case CORACLE_RAFT_COMMAND:
+    return true;
+  case CORACLE_RAFT_CONFIGURATION:
+    return coracle_raft_configuration_decode(entry->data, entry->bytes, &configuration) == 0;
+  }
+  return false;
 }

@@ -4,6 +4,7 @@
 
 void raft_broadcast_heartbeat(struct coracle_raft *raft) {
   raft->round++;
+  raft_reads_join_round(raft);
   for (size_t i = 0; i < raft->peers_n; i++) {
     const struct raft_peer *peer = &raft->peers[i];
     if (peer->id == raft->options.id) continue;
@@ -14,7 +15,6 @@ void raft_broadcast_heartbeat(struct coracle_raft *raft) {
     heartbeat->heartbeat.commit = peer->match < raft->commit_index ? peer->match : raft->commit_index;
     heartbeat->heartbeat.leader_commit = raft->commit_index;
   }
-  raft->heartbeat_deadline_ms = raft->now_ms + raft->options.heartbeat_ms;
 }
 
 /* Answered within an election timeout, over a stream that is open: what promoting a learner asks of every
@@ -53,12 +53,16 @@ static void sample_commit(struct coracle_raft *raft) {
 void raft_leader_timeout(struct coracle_raft *raft) {
   if (raft->now_ms >= raft->heartbeat_deadline_ms) {
     if (!quorum_in_contact(raft)) {
-      raft_become_follower(raft, raft->term, 0);
+      raft_step_down(raft, CORACLE_RAFT_NO_QUORUM);
       return;
     }
+    if (raft_has_stalled(raft)) return;
     sample_commit(raft);
+    raft->heartbeat_deadline_ms = raft->now_ms + raft->options.heartbeat_ms;
     raft_broadcast_heartbeat(raft);
     raft_promote_learners(raft);
+  } else if (raft->now_ms >= raft->read_deadline_ms) {
+    raft_broadcast_heartbeat(raft);
   }
   if (raft->now_ms >= raft->commit_notice_ms) {
     raft->commit_notice_ms = NEVER;
@@ -88,11 +92,17 @@ static bool was_sent_before_the_end(const struct coracle_raft *raft,
          !raft_elapsed(raft, raft->lost_ms, raft->options.heartbeat_ms);
 }
 
+static bool may_be_heard(struct coracle_raft *raft, const struct coracle_raft_message *heartbeat) {
+  if (heartbeat->term < raft->term || raft_peer_find(raft, heartbeat->from) != NULL) return true;
+  return heartbeat->term == raft->term && heartbeat->from == raft->leader;
+}
+
 /* A leader that is no member here may lead a later configuration than the one in this log. Its appends will
  * bring that one, over a stream that it could only open with this server's credentials; a datagram of a
- * stranger is not enough. An old leader is answered all the same: in its own term it can open no stream. */
+ * stranger is not enough, unless it is followed already: it has taken itself out. An old leader is answered
+ * all the same: in its own term it can open no stream. */
 void raft_receive_heartbeat(struct coracle_raft *raft, const struct coracle_raft_message *heartbeat) {
-  if (heartbeat->term >= raft->term && raft_peer_find(raft, heartbeat->from) == NULL) {
+  if (!may_be_heard(raft, heartbeat)) {
     raft->counters.dropped_stranger++;
     return;
   }
@@ -109,6 +119,7 @@ void raft_receive_heartbeat(struct coracle_raft *raft, const struct coracle_raft
     if (heartbeat->heartbeat.leader_commit > raft->leader_commit)
       raft->leader_commit = heartbeat->heartbeat.leader_commit;
     raft_commit_to(raft, heartbeat->heartbeat.commit);
+    raft_note_leader_commit(raft, heartbeat->heartbeat.leader_commit);
   }
   /* An old leader hears of the newer term by this. */
   struct coracle_raft_message *reply = raft_message(raft, CORACLE_RAFT_HEARTBEAT_REPLY, heartbeat->from);
@@ -136,8 +147,10 @@ struct raft_peer *raft_hear_reply(struct coracle_raft *raft, const struct coracl
 void raft_receive_heartbeat_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
   struct raft_peer *peer = raft_hear_reply(raft, reply);
   if (peer == NULL) return;
-  if (reply->round < raft->leader_first_round || reply->round > raft->round)
+  if (reply->round < raft->leader_first_round || reply->round > raft->round) {
     raft->counters.dropped_stale++;
-  else
-    peer->last_contact_ms = raft->now_ms;
+    return;
+  }
+  peer->last_contact_ms = raft->now_ms;
+  if (reply->round > peer->round_answered) peer->round_answered = reply->round;
 }

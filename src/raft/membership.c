@@ -30,6 +30,9 @@ static void set_latest(struct coracle_raft *raft, const struct raft_configuratio
                                         .next = raft_log_last_index(&raft->log) + 1};
     peers[i].voter = member->voter;
   }
+  for (size_t i = 0; i < raft->peers_n; i++)
+    if (coracle_raft_configuration_find(&latest->value, raft->peers[i].id) == NULL)
+      raft_stop_sending(raft, &raft->peers[i]);
   for (size_t i = 0; i < latest->value.members_n; i++) raft->peers[i] = peers[i];
   raft->peers_n = latest->value.members_n;
 }
@@ -44,7 +47,7 @@ static struct raft_configuration_at configuration_of(const struct coracle_raft_e
 
 /* The last configuration at or before `index`, not going behind the committed one. */
 static struct raft_configuration_at find_configuration(const struct coracle_raft *raft, uint64_t index) {
-  for (; index > raft->committed.index; index--) {
+  for (; index > raft->committed.index && index >= raft->log.first_index; index--) {
     const struct coracle_raft_entry *entry = raft_log_at(&raft->log, index);
     if (entry != NULL && entry->type == CORACLE_RAFT_CONFIGURATION) return configuration_of(entry);
   }
@@ -62,6 +65,29 @@ void raft_configuration_truncated(struct coracle_raft *raft) {
   set_latest(raft, &latest);
 }
 
+static struct raft_configuration_at configuration_of_snapshot(const struct coracle_raft *raft) {
+  const struct coracle_raft_snapshot *snapshot = coracle_raft_snapshot(raft);
+  return (struct raft_configuration_at){.index = snapshot->configuration_index,
+                                        .value = snapshot->configuration};
+}
+
+struct raft_configuration_at raft_configuration_in_force_at(const struct coracle_raft *raft, uint64_t index) {
+  assert(index <= raft->commit_index);
+  if (raft->committed.index <= index) return raft->committed;
+  for (; index >= raft->log.first_index; index--) {
+    const struct coracle_raft_entry *entry = raft_log_at(&raft->log, index);
+    if (entry->type == CORACLE_RAFT_CONFIGURATION) return configuration_of(entry);
+  }
+  return configuration_of_snapshot(raft);
+}
+
+/* What was kept of the log may hold a later one. */
+void raft_configuration_restored(struct coracle_raft *raft) {
+  raft->committed = configuration_of_snapshot(raft);
+  struct raft_configuration_at latest = find_configuration(raft, raft_log_last_index(&raft->log));
+  set_latest(raft, &latest);
+}
+
 void raft_configuration_commit_advanced(struct coracle_raft *raft) {
   if (raft->committed.index == raft->latest.index) return;
   raft->committed = find_configuration(raft, raft->commit_index < raft->latest.index ? raft->commit_index
@@ -69,7 +95,8 @@ void raft_configuration_commit_advanced(struct coracle_raft *raft) {
 }
 
 static bool change_is_possible(const struct coracle_raft *raft) {
-  return raft->latest.index <= raft->commit_index && raft->commit_index >= raft->term_start_index;
+  return raft->latest.index <= raft->commit_index && raft->commit_index >= raft->term_start_index &&
+         raft->transfer_to == 0;
 }
 
 /* `entry` holds it. Appends and sends it. */
@@ -99,8 +126,9 @@ static uint32_t voters_missing(const struct coracle_raft_configuration *a,
 int raft_configuration_change(struct coracle_raft *raft, const struct coracle_raft_configuration *next) {
   const struct coracle_raft_configuration *current = &raft->latest.value;
   if (raft->role != CORACLE_RAFT_LEADER) return CORACLE_RAFT_ENOTLEADER;
-  if (!raft_configuration_is_valid(next) || !is_voter_in(next, raft->options.id))
-    return CORACLE_RAFT_EINVALID;
+  if (!raft_configuration_is_valid(next)) return CORACLE_RAFT_EINVALID;
+  if (!is_voter_in(next, raft->options.id) && coracle_raft_configuration_find(next, raft->options.id) != NULL)
+    return CORACLE_RAFT_EINVALID; /* it leads, or it goes */
   if (voters_missing(next, current) > 0 || voters_missing(current, next) > 1) return CORACLE_RAFT_EINVALID;
   if (!change_is_possible(raft)) return CORACLE_RAFT_EBUSY;
 
@@ -111,6 +139,15 @@ int raft_configuration_change(struct coracle_raft *raft, const struct coracle_ra
       raft->learner_added_ms = raft->now_ms;
   append_configuration(raft, entry);
   return 0;
+}
+
+/* A voter, and also one that the latest configuration takes out while that is not known to be committed: its
+ * log may be the only one that has it, and then nobody else can be elected (section 4.2.2). */
+bool raft_is_electable(const struct coracle_raft *raft) {
+  if (is_voter_in(&raft->latest.value, raft->options.id)) return true;
+  if (raft->latest.index <= raft->commit_index) return false;
+  const struct raft_configuration_at before = find_configuration(raft, raft->latest.index - 1);
+  return is_voter_in(&before.value, raft->options.id);
 }
 
 /* A learner that has the configuration which names it, and what was committed an election timeout ago, keeps
@@ -145,7 +182,8 @@ static uint64_t voter_out_of_contact(const struct coracle_raft *raft) {
 /* A learner becomes a voter only while every voter is in contact: a majority that counts one more while
  * another is missing is one failure away from none. */
 void raft_promote_learners(struct coracle_raft *raft) {
-  const bool sole_voter = coracle_raft_configuration_voters(&raft->latest.value) == 1;
+  /* This server itself: a leader that its own configuration leaves out may not take several at once. */
+  const bool sole_voter = coracle_raft_configuration_voters(&raft->latest.value) == 1 && raft_is_voter(raft);
   struct coracle_raft_configuration next;
   uint32_t promoted = 0;
 
@@ -190,5 +228,7 @@ void raft_cancel_change_of(struct coracle_raft *raft, uint64_t id) {
       voters_missing(committed, &raft->latest.value) != 0 || !majority_in_contact(raft, committed))
     return;
   struct coracle_raft_entry *entry = coracle_raft_configuration_entry(committed);
-  if (entry != NULL) append_configuration(raft, entry); /* without memory the change stays as it is */
+  if (entry == NULL) return; /* without memory the change stays as it is */
+  raft_give_up_transfer(raft);
+  append_configuration(raft, entry);
 }

@@ -47,6 +47,10 @@ static bool window_is_open(const struct coracle_raft *raft, const struct raft_pe
 
 void raft_replicate(struct coracle_raft *raft, struct raft_peer *peer) {
   if (raft->role != CORACLE_RAFT_LEADER || !peer->link || peer->id == raft->options.id) return;
+  if (peer->state == REPLICATION_SNAPSHOT || raft_needs_snapshot(raft, peer)) {
+    raft_send_snapshot(raft, peer);
+    return;
+  }
   if (peer->state == REPLICATION_PROBE) {
     if (!peer->probing) send_append(raft, peer, 0);
     peer->probing = true;
@@ -71,19 +75,18 @@ void raft_commit_to(struct coracle_raft *raft, uint64_t index) {
   raft_configuration_commit_advanced(raft);
 }
 
+uint64_t raft_majority_match(const struct coracle_raft *raft) {
+  uint64_t matches[CORACLE_RAFT_MEMBERS_MAX];
+  size_t n = 0;
+  for (size_t i = 0; i < raft->peers_n; i++)
+    if (raft->peers[i].voter) matches[n++] = raft->peers[i].match;
+  return raft_majority_has(raft, matches, n);
+}
+
 /* The highest index that a majority of voters has durably; it commits, and with it all before, if it is of
  * the leader's own term (section 3.6.2, Figure 3.7: counting copies of older entries would not do). */
 void raft_advance_commit(struct coracle_raft *raft) {
-  uint64_t matches[CORACLE_RAFT_MEMBERS_MAX];
-  size_t n = 0;
-  for (size_t i = 0; i < raft->peers_n; i++) {
-    if (!raft->peers[i].voter) continue;
-    size_t at = n++;
-    for (; at > 0 && matches[at - 1] < raft->peers[i].match; at--) matches[at] = matches[at - 1];
-    matches[at] = raft->peers[i].match;
-  }
-  if (n == 0) return;
-  uint64_t index = matches[raft_quorum(raft) - 1];
+  const uint64_t index = raft_majority_match(raft);
   if (index <= raft->commit_index || raft_log_term(&raft->log, index) != raft->term) return;
   raft_commit_to(raft, index);
   raft->leader_commit = index;
@@ -99,9 +102,14 @@ void raft_link_changed(struct coracle_raft *raft, uint64_t id, bool up) {
     raft_answer_premature(raft);
   }
   if (up && id == raft->lost_leader) raft->lost_leader = 0;
+  if (raft->role != CORACLE_RAFT_LEADER && (up || id == raft->leader_link)) {
+    raft_fail_reads(raft); /* what was asked over the stream before this one will not be answered */
+    raft->leader_link = up ? id : 0;
+  }
   if (peer == NULL || id == raft->options.id) return;
   peer->link = up;
   if (raft->role != CORACLE_RAFT_LEADER) return;
+  raft_pause_sending(peer);
   if (up) {
     peer->state = REPLICATION_PROBE;
     peer->probing = false;
@@ -131,8 +139,15 @@ static void back_up(struct coracle_raft *raft, struct raft_peer *peer,
 /* What it once acknowledged it cannot refuse: it has lost its log, and asking it again would go in
  * circles. */
 static bool is_refusal_to_heed(const struct raft_peer *peer, uint64_t previous_index) {
-  return previous_index > peer->match &&
+  return previous_index > peer->match && peer->state != REPLICATION_SNAPSHOT &&
          (previous_index == peer->next - 1 || peer->state == REPLICATION_PIPELINE);
+}
+
+/* The logs are known to agree up to `next`. */
+static void go_on(struct coracle_raft *raft, struct raft_peer *peer) {
+  raft_stop_sending(raft, peer);
+  peer->state = REPLICATION_PIPELINE;
+  peer->probing = false;
 }
 
 void raft_receive_append_reply(struct coracle_raft *raft, const struct coracle_raft_message *reply) {
@@ -145,10 +160,9 @@ void raft_receive_append_reply(struct coracle_raft *raft, const struct coracle_r
       raft->counters.dropped_invalid++;
       return;
     }
-    peer->state = REPLICATION_PIPELINE;
-    peer->probing = false;
     if (reply->append_reply.match > peer->match) peer->match = reply->append_reply.match;
     if (peer->next <= peer->match) peer->next = peer->match + 1;
+    if (peer->state != REPLICATION_SNAPSHOT || !raft_needs_snapshot(raft, peer)) go_on(raft, peer);
     raft_advance_commit(raft);
     raft_promote_learners(raft);
   } else if (is_refusal_to_heed(peer, reply->append_reply.previous_index)) {
@@ -169,14 +183,11 @@ bool raft_append_is_valid(const struct coracle_raft *raft, const struct coracle_
   if ((previous == 0) != (term == 0) || term > append->term) return false;
   for (size_t i = 0; i < append->append.entries_n; i++) {
     const struct coracle_raft_entry *entry = append->append.entries[i];
-    const struct coracle_raft_entry *own = raft_log_at(&raft->log, entry->index);
+    const uint64_t own_term = raft_log_term(&raft->log, entry->index);
     if (entry->index != previous + 1 + i || entry->term == 0) return false;
     if (entry->term < term || entry->term > append->term) return false;
-    if (entry->index <= raft->commit_index && own != NULL && own->term != entry->term) return false;
-    if (entry->type == CORACLE_RAFT_CONFIGURATION) {
-      struct coracle_raft_configuration configuration;
-      if (coracle_raft_configuration_decode(entry->data, entry->bytes, &configuration) != 0) return false;
-    }
+    if (entry->index <= raft->commit_index && own_term != 0 && own_term != entry->term) return false;
+    if (!raft_entry_is_valid(entry)) return false;
     term = entry->term;
   }
   return true;
@@ -213,7 +224,7 @@ static void store_entries(struct coracle_raft *raft, const struct coracle_raft_m
   for (size_t i = 0; i < append->append.entries_n; i++) {
     struct coracle_raft_entry *entry = append->append.entries[i];
     const struct coracle_raft_entry *own = raft_log_at(&raft->log, entry->index);
-    if (own != NULL && own->term == entry->term) continue;
+    if (entry->index < raft->log.first_index || (own != NULL && own->term == entry->term)) continue;
     if (own != NULL) raft_persist_truncate(raft, entry->index);
     raft_persist_entry(raft, coracle_raft_entry_ref(entry));
   }
