@@ -15,13 +15,14 @@ enum {
 };
 
 struct index_child {
-  struct index_node *node; /* owned, never empty */
+  struct index_node *node; /* a reference; never empty */
   uint64_t records;        /* below it */
 };
 
 struct index_node {
-  uint16_t n;      /* entries */
-  uint16_t height; /* 0: a leaf */
+  uint32_t references; /* from parents and roots; only a node that has one may change */
+  uint16_t n;          /* entries */
+  uint16_t height;     /* 0: a leaf, which owns a reference to each of its records */
   struct store_record *first[ENTRIES_MAX];
   struct index_child children[]; /* ENTRIES_MAX in an inner node; a leaf is allocated without them */
 };
@@ -29,15 +30,78 @@ struct index_node {
 static struct index_node *node_new(uint16_t height) {
   size_t children = height > 0 ? ENTRIES_MAX : 0;
   struct index_node *node = memory_alloc(sizeof *node + children * sizeof node->children[0]);
+  node->references = 1;
   node->n = 0;
   node->height = height;
   return node;
 }
 
-static void node_free(struct index_node *node) {
-  if (node->height > 0)
-    for (size_t i = 0; i < node->n; i++) node_free(node->children[i].node);
+static struct index_node *node_ref(struct index_node *node) {
+  assert(node->references > 0 && node->references < UINT32_MAX);
+  node->references++;
+  return node;
+}
+
+/* ---- Sharing ---- */
+
+static struct index_node *copy_of(const struct index_node *node) {
+  struct index_node *copy = node_new(node->height);
+  copy->n = node->n;
+  memcpy(copy->first, node->first, node->n * sizeof node->first[0]);
+  if (node->height > 0) {
+    memcpy(copy->children, node->children, node->n * sizeof node->children[0]);
+    for (size_t i = 0; i < node->n; i++) node_ref(node->children[i].node);
+  } else {
+    for (size_t i = 0; i < node->n; i++) store_record_ref(node->first[i]);
+  }
+  return copy;
+}
+
+/* The node that a reference leads to, as one that may be changed: if another index can see it, the reference
+ * is changed for one to a copy. All nodes on the way to it must be such already. */
+static struct index_node *own(struct index_node **reference) {
+  struct index_node *node = *reference;
+  if (node->references == 1) return node;
+  *reference = copy_of(node);
+  node->references--;
+  return *reference;
+}
+
+struct index index_share(const struct index *index) {
+  return (struct index){.root = index->root != NULL ? node_ref(index->root) : NULL};
+}
+
+/* Drops a reference to a node, from the last entry on, until *records is used up. Returns whether that is
+ * done; if not, it goes on at the next call. */
+static bool node_unref_some(struct index_node *node, size_t *records) {
+  if (node->references > 1) {
+    node->references--;
+    if (*records > 0) --*records;
+    return true;
+  }
+  for (; node->n > 0; node->n--) {
+    if (*records == 0) return false;
+    if (node->height > 0) {
+      if (!node_unref_some(node->children[node->n - 1].node, records)) return false;
+    } else {
+      store_record_unref(node->first[node->n - 1]);
+      --*records;
+    }
+  }
   free(node);
+  return true;
+}
+
+bool index_free_some(struct index *index, size_t records) {
+  if (records == 0) records = 1;
+  if (index->root != NULL && !node_unref_some(index->root, &records)) return false;
+  index->root = NULL;
+  return true;
+}
+
+void index_close(struct index *index) {
+  bool done = index_free_some(index, SIZE_MAX);
+  assert(done);
 }
 
 /* ---- Searching ---- */
@@ -71,18 +135,29 @@ static size_t child_for(const struct index_node *node, const struct index_key *k
   return n > 0 ? n - 1 : 0;
 }
 
-struct store_record *index_after(const struct index *index, const struct index_key *key) {
+size_t index_run_after(const struct index *index, const struct index_key *key,
+                       struct store_record *const **records) {
   const struct index_node *node = index->root;
-  struct store_record *next = NULL; /* the first record of the subtree to the right of the path */
+  const struct index_node *next = NULL; /* the subtree to the right of the path */
 
-  if (node == NULL) return NULL;
+  if (node == NULL) return 0;
   while (node->height > 0) {
     size_t i = child_for(node, key);
-    if (i + 1 < node->n) next = node->first[i + 1];
+    if (i + 1 < node->n) next = node->children[i + 1].node;
     node = node->children[i].node;
   }
   size_t i = entries_until(node, key);
-  return i < node->n ? node->first[i] : next;
+  if (i == node->n) {
+    if (next == NULL) return 0;
+    for (node = next, i = 0; node->height > 0;) node = node->children[0].node;
+  }
+  *records = node->first + i;
+  return node->n - i;
+}
+
+struct store_record *index_after(const struct index *index, const struct index_key *key) {
+  struct store_record *const *records;
+  return index_run_after(index, key, &records) > 0 ? records[0] : NULL;
 }
 
 uint64_t index_rank(const struct index *index, const struct index_key *key) {
@@ -96,6 +171,18 @@ uint64_t index_rank(const struct index *index, const struct index_key *key) {
     node = node->children[i].node;
   }
   return rank + entries_until(node, key);
+}
+
+struct store_record *index_after_in(const struct index *index, struct slice collection, struct slice after) {
+  struct index_key key = {.collection = collection, .id = after};
+  struct store_record *record = index_after(index, &key);
+  return record != NULL && slice_equal(store_record_collection(record), collection) ? record : NULL;
+}
+
+uint64_t index_count(const struct index *index, struct slice collection) {
+  struct index_key first = {.collection = collection};
+  struct index_key last = {.collection = collection, .past_collection = true};
+  return index_rank(index, &last) - index_rank(index, &first);
 }
 
 /* ---- Changing one node ---- */
@@ -155,7 +242,8 @@ static void set_child(struct index_node *node, size_t at, struct index_node *chi
 
 /* ---- Inserting and replacing ---- */
 
-/* Returns the node that was split off to the right of this one, or NULL. `last` as in open_entry(). */
+/* Returns the node that was split off to the right of this one, or NULL. `last` as in open_entry(). The node
+ * is one that may be changed, here and below. */
 static struct index_node *insert(struct index_node *node, struct store_record *record,
                                  const struct index_key *key, bool last) {
   if (node->height == 0) {
@@ -166,7 +254,7 @@ static struct index_node *insert(struct index_node *node, struct store_record *r
   }
 
   size_t i = child_for(node, key);
-  struct index_node *child = node->children[i].node;
+  struct index_node *child = own(&node->children[i].node);
   struct index_node *split_off = insert(child, record, key, last && i + 1 == node->n);
   set_child(node, i, child);
   if (split_off == NULL) return NULL;
@@ -181,7 +269,7 @@ void index_insert(struct index *index, struct store_record *record) {
   struct index_key key = key_of(record);
 
   if (index->root == NULL) index->root = node_new(0);
-  struct index_node *left = index->root, *right = insert(left, record, &key, true);
+  struct index_node *left = own(&index->root), *right = insert(left, record, &key, true);
   if (right != NULL) {
     index->root = node_new((uint16_t)(left->height + 1));
     index->root->n = 2;
@@ -190,19 +278,21 @@ void index_insert(struct index *index, struct store_record *record) {
   }
 }
 
-void index_replace(struct index *index, const struct store_record *old, struct store_record *record) {
+void index_replace(struct index *index, struct store_record *old, struct store_record *record) {
   struct index_key key = key_of(old);
-  struct index_node *node = index->root;
+  struct index_node **reference = &index->root;
 
-  assert(node != NULL);
+  assert(index->root != NULL);
   for (;;) {
+    struct index_node *node = own(reference);
     size_t i = child_for(node, &key);
     if (node->first[i] == old) node->first[i] = record;
     if (node->height == 0) {
       assert(node->first[i] == record);
+      store_record_unref(old);
       return;
     }
-    node = node->children[i].node;
+    reference = &node->children[i].node;
   }
 }
 
@@ -211,9 +301,9 @@ void index_replace(struct index *index, const struct store_record *old, struct s
 /* Merges child i + 1 into child i, if there are both and they fit. */
 static void merge(struct index_node *node, size_t i) {
   if (i + 1 >= node->n) return;
-  struct index_node *left = node->children[i].node, *right = node->children[i + 1].node;
-  if (left->n + right->n > MERGED_ENTRIES_MAX) return;
+  if (node->children[i].node->n + node->children[i + 1].node->n > MERGED_ENTRIES_MAX) return;
 
+  struct index_node *left = own(&node->children[i].node), *right = own(&node->children[i + 1].node);
   move_entries(left, left->n, right, 0, right->n);
   left->n = (uint16_t)(left->n + right->n);
   free(right);
@@ -222,16 +312,16 @@ static void merge(struct index_node *node, size_t i) {
 }
 
 /* May leave the node itself empty. */
-static void remove_record(struct index_node *node, const struct store_record *record,
-                          const struct index_key *key) {
+static void remove_record(struct index_node *node, struct store_record *record, const struct index_key *key) {
   size_t i = child_for(node, key);
   if (node->height == 0) {
     assert(i < node->n && node->first[i] == record);
     close_entry(node, i);
+    store_record_unref(record);
     return;
   }
 
-  struct index_node *child = node->children[i].node;
+  struct index_node *child = own(&node->children[i].node);
   remove_record(child, record, key);
   if (child->n == 0) {
     free(child);
@@ -243,20 +333,15 @@ static void remove_record(struct index_node *node, const struct store_record *re
   if (i > 0) merge(node, i - 1);
 }
 
-void index_remove(struct index *index, const struct store_record *record) {
+void index_remove(struct index *index, struct store_record *record) {
   struct index_key key = key_of(record);
 
   assert(index->root != NULL);
-  remove_record(index->root, record, &key);
+  remove_record(own(&index->root), record, &key);
   while (index->root->height > 0 && index->root->n == 1) {
     struct index_node *root = index->root;
     index->root = root->children[0].node;
     free(root);
   }
   if (index->root->n == 0) index_close(index);
-}
-
-void index_close(struct index *index) {
-  if (index->root != NULL) node_free(index->root);
-  *index = (struct index){0};
 }

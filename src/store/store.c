@@ -1,55 +1,10 @@
 #include "store/store.h"
 
 #include "base/memory.h"
-#include "store/index.h"
-#include "store/table.h"
+#include "store/core.h"
 
 #include <assert.h>
 #include <stdlib.h>
-
-struct store {
-  struct table table;
-  struct index index; /* of the same records */
-  uint64_t applied;   /* log index of the last command */
-  uint64_t bytes;     /* of all documents */
-};
-
-/* ---- Records ---- */
-
-/* With one reference. */
-static struct store_record *record_new(const struct command *c, uint32_t hash, uint64_t revision) {
-  size_t data_bytes = c->collection.n + c->id.n + c->body.n;
-  struct store_record *r = memory_alloc(offsetof(struct store_record, data) + data_bytes);
-  r->revision = revision;
-  r->next = NULL;
-  r->hash = hash;
-  r->references = 1;
-  r->body_bytes = (uint32_t)c->body.n;
-  r->collection_bytes = (uint16_t)c->collection.n;
-  r->id_bytes = (uint16_t)c->id.n;
-  memcpy(r->data, c->collection.at, c->collection.n);
-  memcpy(r->data + c->collection.n, c->id.at, c->id.n);
-  memcpy(r->data + c->collection.n + c->id.n, c->body.at, c->body.n);
-  return r;
-}
-
-static uint64_t record_bytes(const struct store_record *r) {
-  return (uint64_t)r->collection_bytes + r->id_bytes + r->body_bytes;
-}
-
-struct store_record *store_record_ref(struct store_record *r) {
-  assert(r->references > 0 && r->references < UINT32_MAX);
-  r->references++;
-  return r;
-}
-
-void store_record_unref(struct store_record *r) {
-  if (r == NULL) return;
-  assert(r->references > 0);
-  if (--r->references == 0) free(r);
-}
-
-/* ---- The store ---- */
 
 struct store *store_new(const uint8_t key[STORE_HASH_KEY_BYTES]) {
   struct store *store = memory_zalloc(sizeof *store);
@@ -57,31 +12,51 @@ struct store *store_new(const uint8_t key[STORE_HASH_KEY_BYTES]) {
   return store;
 }
 
-void store_free(struct store *store) {
-  if (store == NULL) return;
-  index_close(&store->index);
+bool store_free_some(struct store *store, size_t records) {
+  if (!index_free_some(&store->index, records)) return false;
   table_close(&store->table);
   free(store);
+  return true;
 }
 
-static void put_document(struct store *store, struct store_record *old, struct store_record *record) {
-  if (old != NULL) {
-    store->bytes -= record_bytes(old);
-    index_replace(&store->index, old, record);
-    table_replace(&store->table, old, record);
-    store_record_unref(old);
-  } else {
-    index_insert(&store->index, record);
-    table_insert(&store->table, record);
-  }
+void store_free(struct store *store) {
+  if (store == NULL) return;
+  bool done = store_free_some(store, SIZE_MAX);
+  assert(done);
+}
+
+/* With one reference. */
+static struct store_record *record_of(const struct command *c, uint32_t hash, uint64_t revision) {
+  struct store_record *r = record_new(c->collection.n, c->id.n, c->body.n);
+  r->revision = revision;
+  r->hash = hash;
+  memcpy(r->data, c->collection.at, c->collection.n);
+  memcpy(r->data + c->collection.n, c->id.at, c->id.n);
+  memcpy(r->data + c->collection.n + c->id.n, c->body.at, c->body.n);
+  return r;
+}
+
+void store_insert(struct store *store, struct store_record *record) {
+  table_insert(&store->table, record);
+  index_insert(&store->index, record);
   store->bytes += record_bytes(record);
+  state_hash_add(&store->state_hash, record);
+}
+
+/* Takes over the reference to `record`. */
+static void replace_document(struct store *store, struct store_record *old, struct store_record *record) {
+  store->bytes += record_bytes(record) - record_bytes(old);
+  state_hash_subtract(&store->state_hash, old);
+  state_hash_add(&store->state_hash, record);
+  table_replace(&store->table, old, record);
+  index_replace(&store->index, old, record);
 }
 
 static void remove_document(struct store *store, struct store_record *old) {
   store->bytes -= record_bytes(old);
-  index_remove(&store->index, old);
+  state_hash_subtract(&store->state_hash, old);
   table_remove(&store->table, old);
-  store_record_unref(old);
+  index_remove(&store->index, old);
 }
 
 static bool condition_holds(const struct command *c, const struct store_record *current) {
@@ -104,8 +79,8 @@ int store_apply(struct store *store, uint64_t index, const void *command, size_t
   struct command c;
   int error = command_decode(command, bytes, &c);
   if (error != 0) return error;
-  assert(index > store->applied); /* each entry once, in log order */
-  store->applied = index;
+  assert(index > store->revision); /* each entry once, in log order */
+  store->revision = index;
 
   uint32_t hash = table_hash(&store->table, c.collection, c.id);
   struct store_record *current = table_find(&store->table, hash, c.collection, c.id);
@@ -114,10 +89,13 @@ int store_apply(struct store *store, uint64_t index, const void *command, size_t
     result->outcome = c.condition == COMMAND_CREATE ? STORE_EXISTS : STORE_PRECONDITION_FAILED;
     result->record = current != NULL ? store_record_ref(current) : NULL;
   } else if (c.type == COMMAND_PUT) {
-    struct store_record *record = record_new(&c, hash, index);
+    struct store_record *record = record_of(&c, hash, index);
     result->outcome = current != NULL ? STORE_REPLACED : STORE_CREATED;
     result->record = store_record_ref(record);
-    put_document(store, current, record);
+    if (current != NULL)
+      replace_document(store, current, record);
+    else
+      store_insert(store, record);
   } else if (current != NULL) {
     result->outcome = STORE_DELETED;
     remove_document(store, current);
@@ -133,15 +111,11 @@ struct store_record *store_get(const struct store *store, struct slice collectio
 }
 
 struct store_record *store_after(const struct store *store, struct slice collection, struct slice after) {
-  struct index_key key = {.collection = collection, .id = after};
-  struct store_record *record = index_after(&store->index, &key);
-  return record != NULL && slice_equal(store_record_collection(record), collection) ? record : NULL;
+  return index_after_in(&store->index, collection, after);
 }
 
 uint64_t store_count(const struct store *store, struct slice collection) {
-  struct index_key first = {.collection = collection};
-  struct index_key last = {.collection = collection, .past_collection = true};
-  return index_rank(&store->index, &last) - index_rank(&store->index, &first);
+  return index_count(&store->index, collection);
 }
 
 bool store_collection_after(const struct store *store, struct slice after, struct slice *name,
@@ -160,4 +134,12 @@ uint64_t store_bytes(const struct store *store) {
 
 uint64_t store_documents(const struct store *store) {
   return store->table.records;
+}
+
+uint64_t store_revision(const struct store *store) {
+  return store->revision;
+}
+
+struct state_hash store_state_hash(const struct store *store) {
+  return store->state_hash;
 }

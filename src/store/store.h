@@ -4,7 +4,8 @@
  * bytes and parses nothing. Records are found through one hash table, keyed with SipHash (libsodium's
  * crypto_shorthash, so that clients cannot choose collisions), and in the order of (collection, id) through
  * one ordered index that counts: a collection is a stretch of that index, so it exists while it holds a
- * document and needs no object of its own.
+ * document and needs no object of its own. The index also gives views (store/view.h): the whole store as of
+ * one revision, for reads that take longer than a turn of the loop.
  *
  * store_apply() is deterministic: the same commands at the same log indexes leave the same documents on every
  * node. It runs at commit, in log order; what it decides (409, 412) is decided there and nowhere else. */
@@ -56,11 +57,25 @@ struct store_result {
   struct store_record *record;
 };
 
+/* Two nodes with the same documents have the same hash, and with others as good as never: the sum modulo
+ * 2^128 of the hashes of all documents. That of a document is XXH3-128 of its collection, id and bytes,
+ * seeded with XXH3-64 of its revision and their lengths, laid out as in an image (store/image.h). It guards
+ * against our own mistakes and broken machines, not against malice. */
+struct state_hash {
+  uint64_t low, high;
+};
+static inline bool state_hash_equal(struct state_hash a, struct state_hash b) {
+  return a.low == b.low && a.high == b.high;
+}
+
 struct store;
 
 /* `key` is STORE_HASH_KEY_BYTES random bytes, copied. Released with store_free(). */
 struct store *store_new(const uint8_t key[STORE_HASH_KEY_BYTES]);
 void store_free(struct store *); /* NULL is fine */
+/* The same in slices: frees about `records` of them (and at least one) and returns whether it is done: the
+ * store is gone then. After the first call nothing else may be asked of it. */
+MUST_CHECK bool store_free_some(struct store *, size_t records);
 
 /* Applies the encoded command of the log entry at `index` (which becomes the revision), greater than the one
  * before. CORACLE_EMALFORMED, and nothing changed, when the bytes are no command this version knows: the
@@ -86,5 +101,9 @@ bool store_collection_after(const struct store *, struct slice after, struct sli
 /* All documents' bytes (collection + id + body), and their number. */
 uint64_t store_bytes(const struct store *);
 uint64_t store_documents(const struct store *);
+/* The log index of the last command that was applied; 0: none was. */
+uint64_t store_revision(const struct store *);
+/* Kept up with every command, so this costs nothing. */
+struct state_hash store_state_hash(const struct store *);
 
 #endif

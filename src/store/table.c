@@ -47,13 +47,6 @@ void table_init(struct table *t, const uint8_t hash_key[STORE_HASH_KEY_BYTES]) {
 }
 
 void table_close(struct table *t) {
-  for (size_t i = 0; i < t->buckets; i++) {
-    struct store_record *next, *record = *bucket_at(t, i);
-    for (; record != NULL; record = next) {
-      next = record->next;
-      store_record_unref(record);
-    }
-  }
   for (size_t i = 0; i < t->buckets; i += TABLE_SEGMENT_BUCKETS) free(t->segments[i / TABLE_SEGMENT_BUCKETS]);
   free(t->segments);
   *t = (struct table){0};

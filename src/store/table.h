@@ -7,7 +7,8 @@
  * chain at worst, which a keyed hash keeps near ten for a million records), a fresh segment of 8 KiB to clear
  * once in 1024 growths, and at each doubling of the segment directory its copy (8 KiB for a million records).
  *
- * The table owns one reference to each record in it. */
+ * The table borrows the records: the index (index.h) owns a reference to each. Whoever removes a record
+ * removes it from here first. */
 #ifndef CORACLE_STORE_TABLE_H
 #define CORACLE_STORE_TABLE_H
 
@@ -34,7 +35,7 @@ struct table {
 };
 
 void table_init(struct table *, const uint8_t hash_key[STORE_HASH_KEY_BYTES]);
-/* Drops the reference to every record. */
+/* Constant time but for one step in 1024 records: it touches none of them. */
 void table_close(struct table *);
 
 /* The hash that the functions below want, in `hash` and in store_record.hash. Lengths as command.h limits
@@ -43,12 +44,11 @@ uint32_t table_hash(const struct table *, struct slice collection, struct slice 
 /* NULL when there is none. */
 struct store_record *table_find(const struct table *, uint32_t hash, struct slice collection,
                                 struct slice id);
-/* Takes over a reference to a record whose (collection, id) is not in the table. */
+/* The record's (collection, id) must not be in the table. */
 void table_insert(struct table *, struct store_record *);
-/* Puts a record in the place of one of the same (collection, id): takes over a reference to it, and hands the
- * one to `old` back to the caller. */
+/* Puts a record in the place of one of the same (collection, id). */
 void table_replace(struct table *, struct store_record *old, struct store_record *record);
-/* Hands the reference back to the caller. */
+/* The record must be in the table. */
 void table_remove(struct table *, struct store_record *);
 
 #endif

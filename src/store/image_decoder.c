@@ -1,0 +1,129 @@
+/* Reads an image, byte by byte if need be: the header and the head of a record are gathered in a small
+ * buffer, the rest of a record goes straight to where it stays. */
+#include "store/core.h"
+#include "store/image.h"
+
+#include "base/codec.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+struct image_decoder {
+  struct store *store; /* owned; what came so far. Its revision is that of the header */
+  bool has_header, failed;
+  uint8_t head[IMAGE_HEADER_BYTES]; /* of the image, or of a record, as it comes */
+  size_t head_bytes;
+  struct store_record *record; /* owned: the one whose data is coming; NULL: none is */
+  size_t data_bytes;           /* of it that came */
+  struct store_record *last;   /* borrowed from the store: the one before; NULL: none */
+  uint64_t documents, bytes;   /* that the header announces */
+  struct state_hash state_hash;
+};
+
+struct image_decoder *image_decoder_new(const uint8_t key[STORE_HASH_KEY_BYTES]) {
+  struct image_decoder *d = memory_zalloc(sizeof *d);
+  d->store = store_new(key);
+  return d;
+}
+
+void image_decoder_free(struct image_decoder *d) {
+  if (d == NULL) return;
+  store_record_unref(d->record);
+  store_free(d->store);
+  free(d);
+}
+
+/* Moves bytes from the input until `*have` are `want`. */
+static bool gather(struct reader *in, void *to, size_t *have, size_t want) {
+  size_t n = want - *have < reader_left(in) ? want - *have : reader_left(in);
+  const uint8_t *at = get_raw(in, n);
+  if (n > 0) memcpy((uint8_t *)to + *have, at, n);
+  *have += n;
+  return *have == want;
+}
+
+static int read_header(struct image_decoder *d) {
+  struct reader r = reader_of(d->head, IMAGE_HEADER_BYTES);
+  bool is_image = memcmp(get_raw(&r, 4), "CRCI", 4) == 0;
+  bool is_known = get_u32(&r) == IMAGE_VERSION;
+  d->store->revision = get_u64(&r);
+  d->documents = get_u64(&r);
+  d->bytes = get_u64(&r);
+  d->state_hash.low = get_u64(&r);
+  d->state_hash.high = get_u64(&r);
+  bool is_whole = get_u64(&r) == XXH3_64bits(d->head, IMAGE_HEADER_BYTES - 8);
+  d->has_header = true;
+  return is_image && is_known && is_whole ? 0 : CORACLE_EMALFORMED;
+}
+
+/* The lengths are checked here, before anything is allocated for them. */
+static int begin_record(struct image_decoder *d) {
+  struct reader r = reader_of(d->head, IMAGE_RECORD_BYTES);
+  uint64_t revision = get_u64(&r);
+  size_t body_bytes = get_u32(&r), id_bytes = get_u16(&r), collection_bytes = get_u8(&r);
+
+  if (revision == 0 || revision > d->store->revision) return CORACLE_EMALFORMED;
+  if (body_bytes == 0 || body_bytes > IMAGE_BODY_BYTES_MAX) return CORACLE_EMALFORMED;
+  if (id_bytes == 0 || id_bytes > DOCUMENT_ID_BYTES_MAX) return CORACLE_EMALFORMED;
+  if (collection_bytes == 0 || collection_bytes > COLLECTION_BYTES_MAX) return CORACLE_EMALFORMED;
+  if (body_bytes + id_bytes + collection_bytes > d->bytes - d->store->bytes) return CORACLE_EMALFORMED;
+  d->record = record_new(collection_bytes, id_bytes, body_bytes);
+  d->record->revision = revision;
+  d->data_bytes = 0;
+  return 0;
+}
+
+/* Whether the record comes after the last one in the order of (collection, id). */
+static bool is_in_order(const struct image_decoder *d) {
+  if (d->last == NULL) return true;
+  int order = slice_compare(store_record_collection(d->last), store_record_collection(d->record));
+  if (order == 0) order = slice_compare(store_record_id(d->last), store_record_id(d->record));
+  return order < 0;
+}
+
+static int end_record(struct image_decoder *d) {
+  struct slice collection = store_record_collection(d->record), id = store_record_id(d->record);
+  if (!collection_name_is_valid(collection) || !document_id_is_valid(id) || !is_in_order(d))
+    return CORACLE_EMALFORMED;
+  d->record->hash = table_hash(&d->store->table, collection, id);
+  store_insert(d->store, d->record);
+  d->last = d->record;
+  d->record = NULL;
+  return 0;
+}
+
+/* One thing further: the header, a head or the data of a record; or as far as the input goes. */
+static int advance(struct image_decoder *d, struct reader *in) {
+  if (d->record != NULL)
+    return gather(in, d->record->data, &d->data_bytes, record_bytes(d->record)) ? end_record(d) : 0;
+  if (d->has_header && store_documents(d->store) == d->documents) return CORACLE_EMALFORMED;
+  if (!gather(in, d->head, &d->head_bytes, d->has_header ? IMAGE_RECORD_BYTES : IMAGE_HEADER_BYTES)) return 0;
+  d->head_bytes = 0;
+  return d->has_header ? begin_record(d) : read_header(d);
+}
+
+int image_decoder_feed(struct image_decoder *d, const void *data, size_t n) {
+  struct reader in = reader_of(data, n);
+  assert(!d->failed && d->store != NULL);
+  while (reader_left(&in) > 0) {
+    int error = advance(d, &in);
+    if (error == 0) continue;
+    d->failed = true;
+    return error;
+  }
+  return 0;
+}
+
+int image_decoder_finish(struct image_decoder *d, struct store **store) {
+  assert(!d->failed && d->store != NULL);
+  d->failed = true;
+  if (!d->has_header) return CORACLE_EMALFORMED;
+  if (store_documents(d->store) != d->documents || store_bytes(d->store) != d->bytes)
+    return CORACLE_EMALFORMED;
+  if (!state_hash_equal(store_state_hash(d->store), d->state_hash)) return CORACLE_EMALFORMED;
+  *store = d->store;
+  d->store = NULL;
+  return 0;
+}
