@@ -2,15 +2,31 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 bool address_equal(const struct address *a, const struct address *b) {
   return a->family == b->family && a->port == b->port && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
+int address_compare(const struct address *a, const struct address *b) {
+  if (a->family != b->family) return a->family < b->family ? -1 : 1;
+  const int ip = memcmp(a->ip, b->ip, sizeof a->ip);
+  return ip != 0 ? ip : (a->port > b->port) - (a->port < b->port);
 }
 
 bool address_is_loopback(const struct address *a) {
   static const uint8_t loopback6[16] = {[15] = 1};
   return (a->family == ADDRESS_IP4 && a->ip[0] == 127) ||
          (a->family == ADDRESS_IP6 && memcmp(a->ip, loopback6, sizeof loopback6) == 0);
+}
+
+bool address_is_link_local6(const struct address *a) {
+  return a->family == ADDRESS_IP6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
+bool address_is_mapped4(const struct address *a) {
+  static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+  return a->family == ADDRESS_IP6 && memcmp(a->ip, prefix, sizeof prefix) == 0;
 }
 
 bool address_is_wildcard(const struct address *a) {
@@ -51,6 +67,20 @@ const char *address_format(const struct address *a, char text[ADDRESS_TEXT_MAX])
     inet_ntop(a->family == ADDRESS_IP4 ? AF_INET : AF_INET6, a->ip, host, sizeof host);
   snprintf(text, ADDRESS_TEXT_MAX, a->family == ADDRESS_IP6 ? "[%s]:%u" : "%s:%u", host, (unsigned)a->port);
   return text;
+}
+
+bool address_list_has(const struct address_list *list, const struct address *address) {
+  for (size_t i = 0; i < list->n; i++)
+    if (address_equal(&list->at[i], address)) return true;
+  return false;
+}
+
+static int compare(const void *a, const void *b) {
+  return address_compare(a, b);
+}
+
+void address_list_sort(struct address_list *list) {
+  qsort(list->at, list->n, sizeof list->at[0], compare);
 }
 
 void put_address(struct bytes *b, const struct address *a) {

@@ -1,6 +1,6 @@
 #include "disk/data_dir.h"
 
-#include "base/memory.h"
+#include "disk/directory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,25 +10,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* mkdir(2) for the path and every missing parent; 0 or -1 with errno. What exists already is not looked at
- * here: opening the directory tells whether it is one. */
-static int make_directories(const char *path) {
-  char *prefix = memory_strndup(path, strlen(path));
-  int result = 0;
-  for (char *at = prefix; result == 0 && *at != '\0';) {
-    at += strspn(at, "/");
-    at += strcspn(at, "/");
-    char separator = *at;
-    *at = '\0';
-    if (mkdir(prefix, 0700) != 0 && errno != EEXIST) result = -1;
-    *at = separator;
-  }
-  int reason = errno;
-  free(prefix);
-  errno = reason;
-  return result;
-}
 
 /* The lock belongs to the open file, not to its name: it ends when the descriptor is closed, by us or by the
  * end of the process, and leaves no stale lock behind. O_CLOEXEC keeps it from programs that this process
@@ -44,7 +25,7 @@ static int open_lock(int directory) {
 }
 
 int data_dir_open(const char *path, char *why, size_t why_bytes) {
-  if (make_directories(path) != 0) {
+  if (directory_make(path) != 0) {
     snprintf(why, why_bytes, "cannot create data directory %s: %s", path, strerror(errno));
     return CORACLE_EIO;
   }

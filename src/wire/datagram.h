@@ -1,11 +1,13 @@
-/* The envelope of every datagram: who sent it, in which cluster, and how new it is.
+/* The envelope of every datagram, sealed: who sent it, in which cluster, and how new it is.
  *
  *   offset  bytes
  *   0       4      magic "CRCL"
  *   4       1      version, 1
- *   5       1      sealing scheme: 0, not sealed
+ *   5       1      sealing scheme: 1, XChaCha20-Poly1305 (wire/seal.h)
  *   6       2      zero
- *   8       40     the seal (nonce and tag); zero under scheme 0
+ *   8       24     nonce
+ *   32      16     tag, over the first 8 bytes and all from offset 48 on
+ *   48             from here on encrypted:
  *   48      1      type: 1 to 15 join's (join/message.h), 16 and up Raft's (wire/raft_message.h)
  *   49      7      zero
  *   56      16     cluster id; zero: the sender belongs to none
@@ -17,12 +19,14 @@
  *   112     8      round
  *   120     rest   body, up to a datagram of 1200 bytes in all
  *
- * Integers are little-endian. Decoding never reads past the end and accepts exactly this. */
+ * Integers are little-endian. Opening never reads past the end and accepts exactly this. There are no
+ * datagrams without a seal. */
 #ifndef CORACLE_WIRE_DATAGRAM_H
 #define CORACLE_WIRE_DATAGRAM_H
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "wire/seal.h"
 
 enum { DATAGRAM_BYTES_MAX = 1200, DATAGRAM_HEADER_BYTES = 120, CLUSTER_ID_BYTES = 16 };
 
@@ -35,7 +39,7 @@ struct datagram {
   uint64_t counter;
   uint64_t term;
   uint64_t round;
-  struct slice body; /* decoded: points into the datagram's bytes */
+  struct slice body; /* opened: points into what was given for the plain bytes */
 };
 
 /* Why a datagram was dropped; each has a counter. */
@@ -63,10 +67,14 @@ enum datagram_fault {
 /* "short", "magic", ...: static. */
 const char *datagram_fault_text(enum datagram_fault);
 
-/* Replaces the contents of *out. The body must fit, from and type must not be zero (asserted). */
-void datagram_encode(const struct datagram *, struct bytes *out);
-/* DATAGRAM_NONE and *datagram filled, or SHORT, LONG, MAGIC, VERSION, SEAL, RESERVED, SENDER (zero), TYPE
- * (zero) and *datagram undefined. (The remaining faults are the node's to find.) */
-MUST_CHECK enum datagram_fault datagram_decode(const void *data, size_t n, struct datagram *datagram);
+/* Replaces the contents of *out. The body must fit, from and type must not be zero (asserted). No nonce may
+ * be used twice under one key. */
+void datagram_seal(const struct datagram *, const uint8_t key[SEAL_KEY_BYTES],
+                   const uint8_t nonce[SEAL_NONCE_BYTES], struct bytes *out);
+/* DATAGRAM_NONE and *datagram filled, its body in `plain`, or SHORT, LONG, MAGIC, VERSION, SEAL, RESERVED,
+ * SENDER (zero), TYPE (zero) and *datagram undefined. (The remaining faults are the node's to find.) What was
+ * not sealed under the key is a fault before anything in it is looked at. */
+MUST_CHECK enum datagram_fault datagram_open(const void *data, size_t n, const uint8_t key[SEAL_KEY_BYTES],
+                                             uint8_t plain[DATAGRAM_BYTES_MAX], struct datagram *datagram);
 
 #endif

@@ -1,36 +1,71 @@
 #include "wire/frame.h"
 
 #include <assert.h>
-#include <xxhash.h>
 
-enum { TYPE_OFFSET = 4, CHECKSUM_OFFSET = 8 };
+enum { LENGTH_BYTES = 4, TAG_OFFSET = 4, TYPE_OFFSET = 20 };
 
-static uint64_t checksum(uint8_t type, const uint8_t *payload, size_t n) {
-  return XXH3_64bits_withSeed(payload, n, type);
-}
+static const uint8_t no_tag[SEAL_TAG_BYTES];
 
 size_t frame_begin(struct bytes *out, enum frame_type type) {
   size_t frame_offset = out->n;
-  put_u32(out, 0); /* length and checksum are known at the end */
+  put_u32(out, 0); /* the length is known at the end */
+  bytes_append(out, no_tag, sizeof no_tag);
   put_u8(out, (uint8_t)type);
-  put_uint(out, 0, 3);
-  put_u64(out, 0);
   return frame_offset;
 }
 
 void frame_end(struct bytes *out, size_t frame_offset) {
   assert(out->n >= frame_offset + FRAME_HEADER_BYTES);
-  const uint8_t *frame = out->data + frame_offset;
   size_t n = out->n - frame_offset - FRAME_HEADER_BYTES;
   assert(n <= FRAME_BYTES_MAX);
-  uint64_t sum = checksum(frame[TYPE_OFFSET], frame + FRAME_HEADER_BYTES, n);
   set_u32(out, frame_offset, (uint32_t)n);
-  set_u32(out, frame_offset + CHECKSUM_OFFSET, (uint32_t)sum);
-  set_u32(out, frame_offset + CHECKSUM_OFFSET + 4, (uint32_t)(sum >> 32));
 }
 
+/* ---- The seal ---- */
+
+/* Each direction has a key of its own, so the number of the frame is a nonce: 64 bits of it, the rest zero.
+ */
+static void next_nonce(struct seal_stream *seal, uint8_t nonce[SEAL_NONCE_BYTES]) {
+  memset(nonce, 0, SEAL_NONCE_BYTES);
+  for (size_t i = 0; i < 8; i++) nonce[i] = (uint8_t)(seal->frames >> (8 * i));
+  seal->frames++;
+}
+
+void frames_seal(struct seal_stream *seal, struct bytes *out, size_t from) {
+  uint8_t nonce[SEAL_NONCE_BYTES];
+  for (size_t at = from; at < out->n;) {
+    uint8_t *frame = out->data + at;
+    struct reader r = reader_of(frame, out->n - at);
+    const size_t payload_bytes = get_u32(&r);
+    assert(reader_ok(&r) && payload_bytes <= out->n - at - FRAME_HEADER_BYTES);
+    next_nonce(seal, nonce);
+    seal_in_place(seal->key, nonce, frame, LENGTH_BYTES, frame + TYPE_OFFSET, 1 + payload_bytes,
+                  frame + TAG_OFFSET);
+    at += FRAME_HEADER_BYTES + payload_bytes;
+  }
+}
+
+int frame_open(struct seal_stream *seal, uint8_t *data, size_t n, size_t *needed) {
+  uint8_t nonce[SEAL_NONCE_BYTES];
+  struct reader r = reader_of(data, n);
+  *needed = FRAME_HEADER_BYTES;
+  if (n < LENGTH_BYTES) return 0;
+  const size_t payload_bytes = get_u32(&r);
+  if (payload_bytes > FRAME_BYTES_MAX) return CORACLE_ELIMIT;
+  *needed = FRAME_HEADER_BYTES + payload_bytes;
+  if (n < *needed) return 0;
+  next_nonce(seal, nonce);
+  if (!seal_open_in_place(seal->key, nonce, data, LENGTH_BYTES, data + TYPE_OFFSET, 1 + payload_bytes,
+                          data + TAG_OFFSET))
+    return CORACLE_EMALFORMED;
+  memset(data + TAG_OFFSET, 0, SEAL_TAG_BYTES);
+  return 1;
+}
+
+/* ---- Plain frames ---- */
+
 static bool is_known(uint8_t type) {
-  return type == FRAME_HELLO || type == FRAME_APPEND || type == FRAME_APPEND_REPLY;
+  return type >= FRAME_HELLO && type <= FRAME_SNAPSHOT_REPLY;
 }
 
 int frame_next(const void *data, size_t n, size_t *consumed, size_t *needed, struct frame *frame) {
@@ -40,16 +75,14 @@ int frame_next(const void *data, size_t n, size_t *consumed, size_t *needed, str
     return 0;
   }
   size_t payload_bytes = get_u32(&r);
+  const uint8_t *tag = get_raw(&r, SEAL_TAG_BYTES);
   uint8_t type = get_u8(&r);
-  uint64_t reserved = get_uint(&r, 3);
-  uint64_t sum = get_u64(&r);
   if (payload_bytes > FRAME_BYTES_MAX) return CORACLE_ELIMIT;
-  if (!is_known(type) || reserved != 0) return CORACLE_EMALFORMED;
+  if (!is_known(type) || memcmp(tag, no_tag, sizeof no_tag) != 0) return CORACLE_EMALFORMED;
   if (reader_left(&r) < payload_bytes) {
     *needed = FRAME_HEADER_BYTES + payload_bytes;
     return 0;
   }
-  if (checksum(type, r.at, payload_bytes) != sum) return CORACLE_EMALFORMED;
   *frame = (struct frame){type, {(const char *)r.at, payload_bytes}};
   *consumed = FRAME_HEADER_BYTES + payload_bytes;
   return 1;

@@ -30,6 +30,7 @@ void raft_message_put_body(struct bytes *out, const struct coracle_raft_message 
   switch (message->type) {
   case CORACLE_RAFT_VOTE_REQUEST:
     put_bool(out, message->vote_request.pre);
+    put_bool(out, message->vote_request.transfer);
     put_u64(out, message->vote_request.last_index);
     put_u64(out, message->vote_request.last_term);
     break;
@@ -57,6 +58,7 @@ int raft_message_from_datagram(const struct datagram *datagram, struct coracle_r
   switch (message->type) {
   case CORACLE_RAFT_VOTE_REQUEST:
     message->vote_request.pre = get_bool(&r);
+    message->vote_request.transfer = get_bool(&r);
     message->vote_request.last_index = get_u64(&r);
     message->vote_request.last_term = get_u64(&r);
     break;
@@ -102,11 +104,10 @@ int hello_decode(const struct frame *frame, struct hello *hello) {
   return 0;
 }
 
-/* ---- Appends ---- */
+/* ---- Appends, but for their term ---- */
 
 static void put_append(struct bytes *out, const struct coracle_raft_message *message) {
   assert(message->append.entries_n <= FRAME_BYTES_MAX / ENTRY_HEADER_BYTES);
-  put_u64(out, message->term);
   put_u64(out, message->append.previous_index);
   put_u64(out, message->append.previous_term);
   put_u64(out, message->append.commit);
@@ -123,7 +124,6 @@ static void put_append(struct bytes *out, const struct coracle_raft_message *mes
 }
 
 static void put_append_reply(struct bytes *out, const struct coracle_raft_message *message) {
-  put_u64(out, message->term);
   put_bool(out, message->append_reply.success);
   put_u64(out, message->append_reply.match);
   put_u64(out, message->append_reply.previous_index);
@@ -131,26 +131,102 @@ static void put_append_reply(struct bytes *out, const struct coracle_raft_messag
   put_u64(out, message->append_reply.conflict_term);
 }
 
-void raft_message_put_frame(struct bytes *out, const struct coracle_raft_message *message) {
-  assert(message->type == CORACLE_RAFT_APPEND || message->type == CORACLE_RAFT_APPEND_REPLY);
-  bool append = message->type == CORACLE_RAFT_APPEND;
-  size_t frame_offset = frame_begin(out, append ? FRAME_APPEND : FRAME_APPEND_REPLY);
-  if (append)
-    put_append(out, message);
-  else
-    put_append_reply(out, message);
-  frame_end(out, frame_offset);
-}
+/* ---- Snapshots, but for their term ---- */
 
 /* The core's allocation reports that memory ran out; here that ends the process, as base/memory.h explains.
  */
-static struct coracle_raft_entry *new_entry(uint8_t type, size_t bytes) {
-  struct coracle_raft_entry *entry = coracle_raft_entry_new((enum coracle_raft_entry_type)type, bytes);
+static struct coracle_raft_entry *not_null(struct coracle_raft_entry *entry, size_t bytes) {
   if (entry == NULL) {
     fprintf(stderr, "coracle: out of memory allocating an entry of %zu bytes\n", bytes);
     abort();
   }
   return entry;
+}
+
+static void put_snapshot(struct bytes *out, const struct coracle_raft_message *message) {
+  const struct coracle_raft_snapshot *snapshot = message->snapshot.snapshot;
+  struct coracle_raft_entry *configuration =
+      not_null(coracle_raft_configuration_entry(&snapshot->configuration), sizeof snapshot->configuration);
+  put_u64(out, message->round);
+  put_u64(out, snapshot->index);
+  put_u64(out, snapshot->term);
+  put_u64(out, snapshot->bytes);
+  put_u64(out, snapshot->tag);
+  put_u64(out, snapshot->configuration_index);
+  put_u32(out, configuration->bytes);
+  bytes_append(out, configuration->data, configuration->bytes);
+  put_u64(out, message->snapshot.offset);
+  if (message->snapshot.n > 0) bytes_append(out, message->snapshot.data, message->snapshot.n);
+  coracle_raft_entry_unref(configuration);
+}
+
+static void put_snapshot_reply(struct bytes *out, const struct coracle_raft_message *message) {
+  put_u64(out, message->round);
+  put_u64(out, message->snapshot_reply.index);
+  put_u64(out, message->snapshot_reply.term);
+  put_u64(out, message->snapshot_reply.tag);
+  put_u64(out, message->snapshot_reply.offset);
+}
+
+/* ---- Frames ---- */
+
+static enum frame_type frame_type_of(const struct coracle_raft_message *message) {
+  switch (message->type) {
+  case CORACLE_RAFT_APPEND:
+    return FRAME_APPEND;
+  case CORACLE_RAFT_APPEND_REPLY:
+    return FRAME_APPEND_REPLY;
+  case CORACLE_RAFT_READ_REQUEST:
+    return FRAME_READ_REQUEST;
+  case CORACLE_RAFT_READ_REPLY:
+    return FRAME_READ_REPLY;
+  case CORACLE_RAFT_SNAPSHOT:
+    return FRAME_SNAPSHOT;
+  case CORACLE_RAFT_SNAPSHOT_REPLY:
+    return FRAME_SNAPSHOT_REPLY;
+  default:
+    assert(message->type == CORACLE_RAFT_TIMEOUT_NOW);
+    return FRAME_TIMEOUT_NOW;
+  }
+}
+
+bool raft_frame_is_leaders(uint8_t frame_type) {
+  return frame_type == FRAME_APPEND || frame_type == FRAME_READ_REPLY || frame_type == FRAME_TIMEOUT_NOW ||
+         frame_type == FRAME_SNAPSHOT;
+}
+
+bool raft_message_is_leaders(const struct coracle_raft_message *message) {
+  return raft_frame_is_leaders((uint8_t)frame_type_of(message));
+}
+
+void raft_message_put_frame(struct bytes *out, const struct coracle_raft_message *message) {
+  const enum frame_type type = frame_type_of(message);
+  size_t frame_offset = frame_begin(out, type);
+  put_u64(out, message->term);
+  switch (message->type) {
+  case CORACLE_RAFT_APPEND:
+    put_append(out, message);
+    break;
+  case CORACLE_RAFT_APPEND_REPLY:
+    put_append_reply(out, message);
+    break;
+  case CORACLE_RAFT_READ_REQUEST:
+    put_u64(out, message->read_request.request);
+    break;
+  case CORACLE_RAFT_READ_REPLY:
+    put_u64(out, message->read_reply.request);
+    put_u64(out, message->read_reply.index);
+    break;
+  case CORACLE_RAFT_TIMEOUT_NOW:
+    break;
+  case CORACLE_RAFT_SNAPSHOT:
+    put_snapshot(out, message);
+    break;
+  case CORACLE_RAFT_SNAPSHOT_REPLY:
+    put_snapshot_reply(out, message);
+    break;
+  }
+  frame_end(out, frame_offset);
 }
 
 /* Reads one entry, or NULL with the reader failed. */
@@ -163,7 +239,8 @@ static struct coracle_raft_entry *get_entry(struct reader *r, uint64_t index) {
   const uint8_t *data = get_raw(r, bytes);
   if (data == NULL) return NULL;
 
-  struct coracle_raft_entry *entry = new_entry(type, bytes);
+  struct coracle_raft_entry *entry =
+      not_null(coracle_raft_entry_new((enum coracle_raft_entry_type)type, bytes), bytes);
   entry->index = index;
   entry->term = term;
   memcpy(entry->data, data, bytes);
@@ -172,7 +249,6 @@ static struct coracle_raft_entry *get_entry(struct reader *r, uint64_t index) {
 
 /* Fills message->append; after a failure, with what was read before it. */
 static void get_append(struct reader *r, struct coracle_raft_message *message) {
-  message->term = get_u64(r);
   message->append.previous_index = get_u64(r);
   message->append.previous_term = get_u64(r);
   message->append.commit = get_u64(r);
@@ -191,7 +267,6 @@ static void get_append(struct reader *r, struct coracle_raft_message *message) {
 }
 
 static void get_append_reply(struct reader *r, struct coracle_raft_message *message) {
-  message->term = get_u64(r);
   message->append_reply.success = get_bool(r);
   message->append_reply.match = get_u64(r);
   message->append_reply.previous_index = get_u64(r);
@@ -199,10 +274,42 @@ static void get_append_reply(struct reader *r, struct coracle_raft_message *mess
   message->append_reply.conflict_term = get_u64(r);
 }
 
+/* Fills message->snapshot; after a failure, with nothing to release. */
+static void get_snapshot(struct reader *r, struct coracle_raft_message *message) {
+  struct coracle_raft_snapshot snapshot = {0};
+  message->round = get_u64(r);
+  snapshot.index = get_u64(r);
+  snapshot.term = get_u64(r);
+  snapshot.bytes = get_u64(r);
+  snapshot.tag = get_u64(r);
+  snapshot.configuration_index = get_u64(r);
+  const size_t configuration_bytes = get_u32(r);
+  const uint8_t *configuration = get_raw(r, configuration_bytes);
+  message->snapshot.offset = get_u64(r);
+  message->snapshot.n = reader_left(r);
+  message->snapshot.data = get_raw(r, message->snapshot.n);
+  if (!reader_ok(r) ||
+      coracle_raft_configuration_decode(configuration, configuration_bytes, &snapshot.configuration) != 0) {
+    r->failed = true;
+    return;
+  }
+  struct coracle_raft_snapshot *copy = memory_alloc(sizeof *copy);
+  *copy = snapshot;
+  message->snapshot.snapshot = copy;
+}
+
+static void get_snapshot_reply(struct reader *r, struct coracle_raft_message *message) {
+  message->round = get_u64(r);
+  message->snapshot_reply.index = get_u64(r);
+  message->snapshot_reply.term = get_u64(r);
+  message->snapshot_reply.tag = get_u64(r);
+  message->snapshot_reply.offset = get_u64(r);
+}
+
 int raft_message_from_frame(const struct frame *frame, uint64_t from, uint64_t to,
                             struct coracle_raft_message *message) {
   struct reader r = reader_of(frame->payload.at, frame->payload.n);
-  *message = (struct coracle_raft_message){.from = from, .to = to};
+  *message = (struct coracle_raft_message){.from = from, .to = to, .term = get_u64(&r)};
   switch (frame->type) {
   case FRAME_APPEND:
     message->type = CORACLE_RAFT_APPEND;
@@ -211,6 +318,26 @@ int raft_message_from_frame(const struct frame *frame, uint64_t from, uint64_t t
   case FRAME_APPEND_REPLY:
     message->type = CORACLE_RAFT_APPEND_REPLY;
     get_append_reply(&r, message);
+    break;
+  case FRAME_READ_REQUEST:
+    message->type = CORACLE_RAFT_READ_REQUEST;
+    message->read_request.request = get_u64(&r);
+    break;
+  case FRAME_READ_REPLY:
+    message->type = CORACLE_RAFT_READ_REPLY;
+    message->read_reply.request = get_u64(&r);
+    message->read_reply.index = get_u64(&r);
+    break;
+  case FRAME_TIMEOUT_NOW:
+    message->type = CORACLE_RAFT_TIMEOUT_NOW;
+    break;
+  case FRAME_SNAPSHOT:
+    message->type = CORACLE_RAFT_SNAPSHOT;
+    get_snapshot(&r, message);
+    break;
+  case FRAME_SNAPSHOT_REPLY:
+    message->type = CORACLE_RAFT_SNAPSHOT_REPLY;
+    get_snapshot_reply(&r, message);
     break;
   default:
     return CORACLE_EMALFORMED;
@@ -226,5 +353,6 @@ void raft_message_close(struct coracle_raft_message *message) {
       coracle_raft_entry_unref(message->append.entries[i]);
     free(message->append.entries);
   }
+  if (message->type == CORACLE_RAFT_SNAPSHOT) free((void *)(uintptr_t)message->snapshot.snapshot);
   *message = (struct coracle_raft_message){0};
 }
