@@ -2,24 +2,40 @@
 #include "cli/demo.h"
 #include "cli/options.h"
 #include "coracle/version.h"
+#include "disk/secret.h"
 #include "net/serve.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 
 /* ---- serve ---- */
 
-static const char *refuse_remote_election(const void *field) {
-  const struct address *address = field;
-  if (address_is_loopback(address)) return NULL;
-  return "is not a loopback address: clusters across hosts come with the next release";
+/* What cannot be sent to from elsewhere, whatever a process may bind. */
+static const char *refuse_odd(const void *field) {
+  if (address_is_link_local6(field))
+    return "is a link-local address, which means nothing on another host: give another one";
+  if (address_is_mapped4(field)) return "is an IPv4 address spelled as IPv6: write the IPv4 address";
+  return NULL;
 }
 
-static const char *refuse_wildcard(const void *field) {
-  const struct address *address = field;
-  if (!address_is_wildcard(address)) return NULL;
-  return "is a wildcard, which nobody can be sent to: give one address of this host "
-         "(wildcards come with --advertise, in a later release)";
+static const char *refuse_unreachable(const void *field) {
+  if (address_is_wildcard(field)) return "is a wildcard, which nobody can be sent to: give one address";
+  return refuse_odd(field);
+}
+
+/* Each node has one UDP socket, which must reach all the others. */
+static const char *refuse_peers(const void *field) {
+  const struct address_list *peers = field;
+  for (size_t i = 0; i < peers->n; i++) {
+    const struct address *first = &peers->at[0], *peer = &peers->at[i];
+    if (address_is_wildcard(peer)) return "has a wildcard in it, which nobody can be sent to";
+    if (refuse_odd(peer) != NULL) return "has a link-local or IPv4-mapped IPv6 address in it: give others";
+    if (peer->family != first->family) return "has IPv4 and IPv6 addresses: give one kind";
+    if (address_is_loopback(peer) != address_is_loopback(first))
+      return "has loopback addresses beside others, which they cannot reach";
+  }
+  return NULL;
 }
 
 #define FIELD(name) offsetof(struct serve_options, name)
@@ -33,10 +49,33 @@ static const struct option serve_table[] = {
         .initial = "127.0.0.1:8000",
         .min = 1,
         .max = UINT16_MAX,
-        .refuse = refuse_remote_election,
+        .refuse = refuse_unreachable,
         .help =
             "The UDP address that every node of the cluster tries to bind: whoever has it may ask to lead. "
-            "The same on all nodes.",
+            "The same on all nodes, unless --peers is given: then this node's own.",
+    },
+    {
+        .name = "peers",
+        .kind = OPTION_ADDRESSES,
+        .offset = FIELD(peers),
+        .value = "HOST:PORT,...",
+        .initial_help = "none, and all nodes run on one host",
+        .min = 1,
+        .max = UINT16_MAX,
+        .refuse = refuse_peers,
+        .help =
+            "The election addresses of all nodes, this one's --election among them: each node has its own "
+            "then, and they may run on different hosts. The same on all nodes.",
+    },
+    {
+        .name = "expect",
+        .kind = OPTION_NUMBER,
+        .offset = FIELD(expect),
+        .value = "N",
+        .initial_help = "as many as --peers has addresses, or 1",
+        .min = 1,
+        .max = CORACLE_RAFT_MEMBERS_MAX,
+        .help = "A new cluster takes no writes before so many voters are in. The same on all nodes.",
     },
     {
         .name = "http",
@@ -45,8 +84,19 @@ static const struct option serve_table[] = {
         .value = "HOST:PORT",
         .initial_help = "127.0.0.1 and the first free port from 8001",
         .max = UINT16_MAX,
-        .refuse = refuse_wildcard,
-        .help = "The TCP address for clients and for the leader's replication stream. Port 0: any free port.",
+        .refuse = refuse_odd,
+        .help = "The TCP address for clients and for the leader's replication stream. Port 0: any free port. "
+                "A wildcard (0.0.0.0, or [::] for both kinds) needs --advertise.",
+    },
+    {
+        .name = "advertise",
+        .kind = OPTION_HOST,
+        .offset = FIELD(advertise),
+        .value = "HOST[:PORT]",
+        .initial_help = "that of --http",
+        .max = UINT16_MAX,
+        .refuse = refuse_unreachable,
+        .help = "Where clients and other nodes reach this node's HTTP port.",
     },
     {
         .name = "name",
@@ -68,6 +118,18 @@ static const struct option serve_table[] = {
         .min = 1,
         .max = 4000,
         .help = "The node's folder, made if it is missing. One process at a time can use it.",
+    },
+    {
+        .name = "secret-file",
+        .kind = OPTION_TEXT,
+        .offset = FIELD(secret_file),
+        .value = "PATH",
+        .initial_help = "$XDG_CONFIG_HOME/coracle/secret, or ~/.config/coracle/secret, made if it is missing",
+        .min = 1,
+        .max = 4000,
+        .help =
+            "The file with the cluster's secret, which seals all that nodes say to each other: the same on "
+            "all of them, mode 0600. 'coracle secret generate PATH' makes one.",
     },
     {
         .name = "heartbeat-ms",
@@ -129,11 +191,42 @@ static const struct option serve_table[] = {
     },
 };
 
+static bool is_remote(const struct address *address) {
+  return address->family != ADDRESS_NONE && !address_is_loopback(address);
+}
+
+/* What must hold between options: NULL, or what is wrong. */
+static const char *fault_of_addresses(const struct serve_options *options) {
+  const bool remote = is_remote(&options->election);
+  const struct address *reached =
+      options->advertise.family != ADDRESS_NONE ? &options->advertise : &options->http;
+  if (remote && options->secret_file == NULL)
+    return "--election is not a loopback address, so hosts are to share a secret: pass --secret-file, the "
+           "same "
+           "file on each (see 'coracle secret generate')";
+  if (options->peers.n > 0 && !address_list_has(&options->peers, &options->election))
+    return "--peers lacks this node's own --election";
+  if (address_is_wildcard(&options->http) && options->http.family != ADDRESS_NONE &&
+      options->advertise.family == ADDRESS_NONE)
+    return "--http is a wildcard, which nobody can be sent to: pass --advertise HOST too";
+  if (remote && options->peers.n > 1 && !is_remote(reached))
+    return "--http is a loopback address, which the other hosts of --peers cannot reach: give another, or "
+           "pass "
+           "--advertise";
+  return NULL;
+}
+
 static bool check_serve(const void *values, struct bytes *why) {
   const struct serve_options *options = values;
-  if (options->heartbeat_ms < options->election_timeout_ms) return true;
-  bytes_printf(why, "--heartbeat-ms %" PRIu64 " is not below --election-timeout-ms %" PRIu64,
-               options->heartbeat_ms, options->election_timeout_ms);
+  const char *fault = fault_of_addresses(options);
+  if (fault != NULL) {
+    bytes_append_string(why, fault);
+  } else if (options->heartbeat_ms >= options->election_timeout_ms) {
+    bytes_printf(why, "--heartbeat-ms %" PRIu64 " is not below --election-timeout-ms %" PRIu64,
+                 options->heartbeat_ms, options->election_timeout_ms);
+  } else {
+    return true;
+  }
   return false;
 }
 
@@ -142,7 +235,8 @@ static int serve_command(int argc, char **argv) {
       .name = "serve",
       .summary =
           "Runs one node until SIGTERM or SIGINT. Nodes with the same election address are one cluster: "
-          "started three times on one host, without options, they are three nodes that agree.",
+          "started three times on one host, without options, they are three nodes that agree. Nodes on "
+          "several hosts are one cluster by the same --peers and the same --secret-file.",
       .options = serve_table,
       .options_n = sizeof serve_table / sizeof serve_table[0],
       .check = check_serve,
@@ -150,6 +244,49 @@ static int serve_command(int argc, char **argv) {
   struct serve_options options = {0};
   int status = options_read(&command, argc, argv, &options);
   return status == OPTIONS_GO_ON ? serve(&options) : status;
+}
+
+/* ---- secret ---- */
+
+/* The only way to see a secret that was just made is to have asked for it on standard output. */
+static int generate_secret(const char *path) {
+  uint8_t secret[SECRET_FILE_BYTES];
+  char text[SECRET_TEXT_BYTES], why[8 * 1024];
+  int error = 0;
+  if (sodium_init() < 0) {
+    fprintf(stderr, "coracle secret: cannot start libsodium\n");
+    return 1;
+  }
+  randombytes_buf(secret, sizeof secret);
+  if (path != NULL) {
+    error = secret_make(path, secret, why, sizeof why);
+    if (error != 0) fprintf(stderr, "coracle secret: %s\n", why);
+  } else {
+    secret_format(secret, text);
+    if (fwrite(text, sizeof text, 1, stdout) != 1 || fflush(stdout) != 0) {
+      perror("coracle secret: cannot write the secret");
+      error = CORACLE_EIO;
+    }
+  }
+  sodium_memzero(secret, sizeof secret);
+  sodium_memzero(text, sizeof text);
+  return error == 0 ? 0 : 1;
+}
+
+static int secret_command(int argc, char **argv) {
+  static const char usage[] = "usage: coracle secret generate [PATH]\n";
+  if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+    printf("%s\nMakes a new cluster secret: in a file, with mode 0600, that must not exist yet; without PATH "
+           "on\nstandard output. Give each node of a cluster the same one with --secret-file.\n",
+           usage);
+    return 0;
+  }
+  const bool is_path = argc == 3 && argv[2][0] != '-' && argv[2][0] != '\0';
+  if (argc < 2 || strcmp(argv[1], "generate") != 0 || (argc != 2 && !is_path)) {
+    fputs(usage, stderr);
+    return 2;
+  }
+  return generate_secret(argc == 3 ? argv[2] : NULL);
 }
 
 /* ---- The other subcommands ---- */
@@ -169,6 +306,7 @@ static const struct subcommand {
 } subcommands[] = {
     {"serve", serve_command, "run one node"},
     {"demo", demo, "start three nodes on this host and show what they do"},
+    {"secret", secret_command, "make a cluster secret"},
     {"version", version_command, "print the version"},
     {"help", help_command, "print this text"},
 };

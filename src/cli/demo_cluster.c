@@ -215,15 +215,21 @@ void demo_cluster_show_tails(struct demo_cluster *cluster) {
 
 /* ---- Setting up and clearing away ---- */
 
-/* Whatever CORACLE_... variables the user has set are for servers of his own. */
-static char **node_environment(void) {
+/* Whatever CORACLE_... variables the user has set are for servers of his own, and so is his cluster secret:
+ * the demo's nodes make themselves one in the demo's directory, as they do in the user's by default. */
+static void set_node_environment(struct demo_cluster *cluster) {
   size_t n = 0, kept = 0;
   while (environ[n] != NULL) n++;
-  char **copy = memory_alloc((n + 1) * sizeof *copy);
+  char **copy = memory_alloc((n + 2) * sizeof *copy);
   for (size_t i = 0; i < n; i++)
-    if (strncmp(environ[i], "CORACLE_", strlen("CORACLE_")) != 0) copy[kept++] = environ[i];
+    if (strncmp(environ[i], "CORACLE_", strlen("CORACLE_")) != 0 &&
+        strncmp(environ[i], "XDG_CONFIG_HOME=", strlen("XDG_CONFIG_HOME=")) != 0)
+      copy[kept++] = environ[i];
+  snprintf(cluster->config_home, sizeof cluster->config_home, "XDG_CONFIG_HOME=%s", cluster->directory);
+  snprintf(cluster->secret_file, sizeof cluster->secret_file, "%s/coracle/secret", cluster->directory);
+  copy[kept++] = cluster->config_home;
   copy[kept] = NULL;
-  return copy;
+  cluster->environment = copy;
 }
 
 static bool find_program(struct demo_cluster *cluster) {
@@ -236,8 +242,8 @@ static bool find_program(struct demo_cluster *cluster) {
 static bool make_directory(struct demo_cluster *cluster) {
   const char *base = getenv("TMPDIR");
   char path[DEMO_PATH_MAX];
-  int n =
-      snprintf(path, sizeof path, "%s/coracle-demo-XXXXXX", base != NULL && *base != '\0' ? base : "/tmp");
+  /* A relative path would not do for XDG_CONFIG_HOME. */
+  int n = snprintf(path, sizeof path, "%s/coracle-demo-XXXXXX", base != NULL && *base == '/' ? base : "/tmp");
   if ((size_t)n >= sizeof path) {
     errno = ENAMETOOLONG;
     return false;
@@ -276,12 +282,12 @@ bool demo_cluster_open(struct demo_cluster *cluster, size_t nodes_n, struct narr
   assert(nodes_n >= DEMO_NODES_MIN && nodes_n <= DEMO_NODES_MAX);
   *cluster = (struct demo_cluster){.nodes_n = nodes_n, .narrator = narrator, .stop_fd = stop_fd};
   for (size_t i = 0; i < nodes_n; i++) cluster->nodes[i].process.output = -1;
-  cluster->environment = node_environment();
   cluster->http = http_client_new();
   if (cluster->http == NULL) return cannot(cluster, "set up the HTTP client");
   if (!find_program(cluster)) return cannot(cluster, "find the path of this program");
   if (!choose_ports(cluster)) return cannot(cluster, "find free ports on 127.0.0.1");
   if (!make_directory(cluster)) return cannot(cluster, "make a directory for the nodes' data");
+  set_node_environment(cluster);
   return start_all(cluster);
 }
 

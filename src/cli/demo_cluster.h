@@ -29,9 +29,11 @@ struct demo_node {
 };
 
 struct demo_cluster {
-  char program[DEMO_PATH_MAX];     /* this binary */
-  char directory[DEMO_PATH_MAX];   /* of the nodes' data; empty until it is made */
-  char election[ADDRESS_TEXT_MAX]; /* UDP */
+  char program[DEMO_PATH_MAX];   /* this binary */
+  char directory[DEMO_PATH_MAX]; /* of the nodes' data; empty until it is made */
+  char secret_file[DEMO_PATH_MAX + sizeof "/coracle/secret"];
+  char config_home[DEMO_PATH_MAX + sizeof "XDG_CONFIG_HOME="]; /* in `environment` */
+  char election[ADDRESS_TEXT_MAX];                             /* UDP */
   struct demo_node nodes[DEMO_NODES_MAX];
   size_t nodes_n;
   char **environment; /* of the nodes; owned, the strings are not */

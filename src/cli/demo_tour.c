@@ -499,8 +499,9 @@ static void part_invitation(struct tour *tour) {
   narrator_say(tour->narrator,
                "Kill the leader and watch the others here, then start it again from another terminal:");
   narrator_say(tour->narrator, "  kill -9 %d", (int)leader->process.pid);
-  narrator_say(tour->narrator, "  %s serve --election %s --http %s --name %s --data-dir %s", cluster->program,
-               cluster->election, leader->url + strlen("http://"), leader->name, leader->data_dir);
+  narrator_say(tour->narrator, "  %s serve --election %s --http %s --name %s --data-dir %s --secret-file %s",
+               cluster->program, cluster->election, leader->url + strlen("http://"), leader->name,
+               leader->data_dir, cluster->secret_file);
   narrator_say(tour->narrator, "Ctrl-C stops all of it and removes %s.", cluster->directory);
 }
 

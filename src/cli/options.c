@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include "base/address.h"
+#include "base/memory.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -58,6 +59,15 @@ static void append_allowed(struct bytes *out, const struct option *option) {
     bytes_printf(out, "an IP address and a port from %" PRIu64 " to %" PRIu64, option->min, option->max);
     bytes_append_string(out, ", such as 127.0.0.1:8000 or [::1]:8000");
     break;
+  case OPTION_HOST:
+    bytes_append_string(out, "an IP address, with a port or without, such as 192.0.2.1, [2001:db8::1] or "
+                             "192.0.2.1:8001");
+    break;
+  case OPTION_ADDRESSES:
+    bytes_printf(out, "1 to %d IP addresses with ports from %" PRIu64 " to %" PRIu64, (int)ADDRESS_LIST_MAX,
+                 option->min, option->max);
+    bytes_append_string(out, ", such as 192.0.2.1:8000,192.0.2.2:8000");
+    break;
   case OPTION_CHOICE:
     bytes_append_string(out, "one of ");
     bytes_append_string(out, option->choices);
@@ -81,7 +91,78 @@ static int choice_index(const char *choices, struct slice value) {
   }
 }
 
-static bool store_value(const struct option *option, const char *text, void *field) {
+static bool store_address(const struct option *option, const char *text, struct address *field,
+                          struct bytes *why) {
+  struct address address;
+  if (strchr(text, '%') != NULL) {
+    bytes_append_string(why,
+                        " has a scope (%...), which means nothing to other nodes: give an address without");
+    return false;
+  }
+  if (address_parse(text, &address) != 0 || address.port < option->min || address.port > option->max)
+    return false;
+  *field = address;
+  return true;
+}
+
+static bool store_host(const struct option *option, const char *text, struct address *field,
+                       struct bytes *why) {
+  struct bytes with_port = {0};
+  bytes_printf(&with_port, "%s:0", text);
+  bytes_append(&with_port, "", 1);
+  const bool stored = store_address(option, text, field, why) ||
+                      (why->n == 0 && store_address(option, (const char *)with_port.data, field, why));
+  bytes_close(&with_port);
+  return stored;
+}
+
+/* One of the list; what is wrong is said of it, not of the whole. */
+static bool add_address(const struct option *option, const char *text, struct address_list *list,
+                        struct bytes *why) {
+  struct address address;
+  if (list->n == ADDRESS_LIST_MAX) {
+    bytes_printf(why, " has more than %d addresses", (int)ADDRESS_LIST_MAX);
+    return false;
+  }
+  const bool parsed = store_address(option, text, &address, why);
+  if (parsed && !address_list_has(list, &address)) {
+    list->at[list->n++] = address;
+    return true;
+  }
+  struct bytes what = {0};
+  bytes_append_string(&what, ": ");
+  options_show(text, &what);
+  if (parsed)
+    bytes_append_string(&what, " is there twice");
+  else if (why->n == 0)
+    bytes_printf(&what, " is not an IP address with a port from %" PRIu64 " to %" PRIu64, option->min,
+                 option->max);
+  bytes_append(&what, why->data, why->n);
+  why->n = 0;
+  bytes_append(why, what.data, what.n);
+  bytes_close(&what);
+  return false;
+}
+
+static bool store_addresses(const struct option *option, const char *text, struct address_list *field,
+                            struct bytes *why) {
+  struct address_list list = {0};
+  bool added = true;
+  for (const char *at = text; added; at++) {
+    const size_t n = strcspn(at, ",");
+    char *one = memory_strndup(at, n);
+    added = add_address(option, one, &list, why);
+    free(one);
+    at += n;
+    if (*at == '\0') break;
+  }
+  if (added) *field = list;
+  return added;
+}
+
+/* `why` may get what is wrong, to stand behind the value, where that is more than being not what is allowed.
+ */
+static bool store_value(const struct option *option, const char *text, void *field, struct bytes *why) {
   struct slice value = slice_of(text);
   bool fits = value.n >= option->min && value.n <= option->max;
   switch (option->kind) {
@@ -98,13 +179,12 @@ static bool store_value(const struct option *option, const char *text, void *fie
   case OPTION_NAME:
     *(const char **)field = text;
     return fits && (option->kind == OPTION_TEXT || is_name(value));
-  case OPTION_ADDRESS: {
-    struct address address;
-    if (address_parse(text, &address) != 0 || address.port < option->min || address.port > option->max)
-      return false;
-    *(struct address *)field = address;
-    return true;
-  }
+  case OPTION_ADDRESS:
+    return store_address(option, text, field, why);
+  case OPTION_HOST:
+    return store_host(option, text, field, why);
+  case OPTION_ADDRESSES:
+    return store_addresses(option, text, field, why);
   case OPTION_CHOICE: {
     int index = choice_index(option->choices, value);
     if (index < 0) return false;
@@ -118,7 +198,8 @@ static bool store_value(const struct option *option, const char *text, void *fie
 static bool set_option(const struct option *option, const char *value, struct origin origin, void *values,
                        struct bytes *error) {
   void *field = (char *)values + option->offset;
-  bool parsed = store_value(option, value, field);
+  struct bytes why = {0};
+  bool parsed = store_value(option, value, field, &why);
   const char *refused = parsed && option->refuse != NULL ? option->refuse(field) : NULL;
   if (parsed && refused == NULL) return true;
 
@@ -129,10 +210,13 @@ static bool set_option(const struct option *option, const char *value, struct or
   options_show(value, error);
   if (parsed) {
     bytes_printf(error, " %s", refused);
+  } else if (why.n > 0) {
+    bytes_append(error, why.data, why.n);
   } else {
     bytes_append_string(error, " is not ");
     append_allowed(error, option);
   }
+  bytes_close(&why);
   return false;
 }
 
@@ -184,10 +268,12 @@ static const struct option *find_option(const struct option_command *command, st
   return NULL;
 }
 
+/* Its value is not shown: it may be a secret, meant for a file. */
 static void unknown_option(const struct option_command *command, struct slice name, const char *argument,
                            struct bytes *error) {
   const char *words[OPTIONS_MAX];
   char word[NAME_BYTES_MAX + 1];
+  char *shown = memory_strndup(argument, strcspn(argument, "="));
   const char *nearest = NULL;
   for (size_t i = 0; i < command->options_n; i++) words[i] = command->options[i].name;
   if (name.n < sizeof word) {
@@ -195,7 +281,8 @@ static void unknown_option(const struct option_command *command, struct slice na
     nearest = options_nearest(word, words, command->options_n);
   }
   bytes_append_string(error, "unknown option ");
-  options_show(argument, error);
+  options_show(shown, error);
+  free(shown);
   if (nearest != NULL)
     bytes_printf(error, "; did you mean --%s?", nearest);
   else
@@ -217,7 +304,8 @@ static void set_defaults(const struct option_command *command, void *values) {
   for (size_t i = 0; i < command->options_n; i++) {
     const struct option *option = &command->options[i];
     if (option->initial == NULL) continue;
-    bool valid = store_value(option, option->initial, (char *)values + option->offset);
+    struct bytes why = {0};
+    bool valid = store_value(option, option->initial, (char *)values + option->offset, &why);
     assert(valid && "a table's default must be within its own range");
     (void)valid;
   }

@@ -12,12 +12,14 @@
 
 /* What a value is, and the type of the field that it goes to. */
 enum option_kind {
-  OPTION_FLAG,    /* bool; takes no value on the command line, 1 or 0 in the environment */
-  OPTION_NUMBER,  /* uint64_t, min to max */
-  OPTION_TEXT,    /* const char *, min to max bytes; points into argv or the environment */
-  OPTION_NAME,    /* the same, of letters, digits, '-', '_' and '.' only */
-  OPTION_ADDRESS, /* struct address, its port min to max */
-  OPTION_CHOICE,  /* an enum whose constants count from 0 in the order of `choices` */
+  OPTION_FLAG,      /* bool; takes no value on the command line, 1 or 0 in the environment */
+  OPTION_NUMBER,    /* uint64_t, min to max */
+  OPTION_TEXT,      /* const char *, min to max bytes; points into argv or the environment */
+  OPTION_NAME,      /* the same, of letters, digits, '-', '_' and '.' only */
+  OPTION_ADDRESS,   /* struct address, its port min to max */
+  OPTION_HOST,      /* the same, and without a port its port is 0 */
+  OPTION_ADDRESSES, /* struct address_list: with commas between them, each once, their ports min to max */
+  OPTION_CHOICE,    /* an enum whose constants count from 0 in the order of `choices` */
 };
 
 struct option {

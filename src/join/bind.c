@@ -8,9 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* A cluster that nobody leads just now will come back to life: while it is heard of, a fresh node founds
- * nothing. */
-static bool hears_foreign_cluster(const struct join *j) {
+bool bind_hears_foreign_cluster(const struct join *j) {
   return j->foreign_heard_ms != 0 &&
          !join_elapsed(j, j->foreign_heard_ms, LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms);
 }
@@ -20,14 +18,18 @@ static bool is_asking(const struct join_situation *s) {
 }
 
 static bool wants_address(const struct join *j, const struct join_situation *s) {
-  if (join_is_fresh(j)) return !hears_foreign_cluster(j);
+  if (join_is_fresh(j)) return !bind_hears_foreign_cluster(j);
   if (join_leads(s)) return true;
-  return s->raft.voter && !join_hears_leader(s) && j->now_ms >= j->rest_until_ms;
+  return s->raft.voter && !j->removed && !join_hears_leader(s) && j->now_ms >= j->rest_until_ms;
 }
 
+/* Where all have come back elsewhere, only the holder hears where they are. One that has asked them for so
+ * long without winning never will: its log is not new enough, perhaps, so another is to be heard. */
 static bool may_keep_address(const struct join *j, const struct join_situation *s) {
-  if (join_is_fresh(j)) return !hears_foreign_cluster(j);
-  return join_leads(s) || ((is_asking(s) || j->campaign_pending) && !join_hears_leader(s));
+  if (join_is_fresh(j)) return !bind_hears_foreign_cluster(j);
+  if (join_leads(s)) return true;
+  return (is_asking(s) || j->campaign_pending) && !join_hears_leader(s) &&
+         !join_elapsed(j, j->holding_since_ms, j->options.election_timeout_ms);
 }
 
 void bind_release(struct join *j) {
@@ -36,12 +38,15 @@ void bind_release(struct join *j) {
   join_act(j, JOIN_DO_RELEASE);
 }
 
-static void found(struct join *j) {
+void bind_found(struct join *j) {
   char cluster[2 * JOIN_CLUSTER_BYTES + 1];
   for (size_t i = 0; i < JOIN_CLUSTER_BYTES; i++) j->cluster[i] = (uint8_t)random_next(&j->random);
   if (join_is_fresh(j)) j->cluster[0] = 1;
 
-  struct join_member self = {.memory_storage = true, .http = j->options.http, .udp = j->options.udp};
+  struct join_member self = {.memory_storage = j->options.memory_storage,
+                             .waiting = j->options.expect > 1,
+                             .http = j->options.http,
+                             .udp = j->options.udp};
   snprintf(self.name, sizeof self.name, "%s", j->name);
   join_log(j, JOIN_LOG_INFO, "step 2: founded cluster %s in term 1; leading", join_hex(j->cluster, cluster));
   struct join_action *action = join_act(j, JOIN_DO_FOUND);
@@ -52,7 +57,7 @@ static void found(struct join *j) {
 }
 
 static bool has_listened(const struct join *j) {
-  const uint64_t since_ms = j->listening_since_ms > j->awake_ms ? j->listening_since_ms : j->awake_ms;
+  const uint64_t since_ms = j->holding_since_ms > j->awake_ms ? j->holding_since_ms : j->awake_ms;
   return join_elapsed(j, since_ms, LISTEN_HEARTBEATS * (uint64_t)j->options.heartbeat_ms);
 }
 
@@ -70,6 +75,10 @@ static void try_to_bind(struct join *j, const struct join_situation *s) {
 }
 
 void bind_tick(struct join *j, const struct join_situation *s) {
+  if (join_has_peers(j)) {
+    peers_tick(j, s);
+    return;
+  }
   if (!join_is_fresh(j) && join_hears_leader(s)) {
     j->bind_announced = join_leads(s) && j->bind_announced;
     j->taken_announced = false;
@@ -83,7 +92,7 @@ void bind_tick(struct join *j, const struct join_situation *s) {
                            random_below(&j->random, j->options.election_timeout_ms);
       bind_release(j);
     } else if (join_is_fresh(j) && has_listened(j)) {
-      found(j);
+      bind_found(j);
     }
   } else if (wants_address(j, s)) {
     try_to_bind(j, s);
@@ -96,13 +105,13 @@ void join_bound(struct join *j, const struct join_situation *s, uint64_t now_ms)
   assert(j->bind_pending && !j->holding);
   j->bind_pending = false;
   j->holding = true;
+  j->holding_since_ms = now_ms;
   j->taken_since_ms = 0;
   j->answered_ms = now_ms;
   address_format(&j->options.election, address);
   if (!wants_address(j, s)) {
     bind_release(j);
   } else if (join_is_fresh(j)) {
-    j->listening_since_ms = now_ms;
     join_log(j, JOIN_LOG_INFO, "step 2: won the election address %s; listening for a cluster for %u ms",
              address, (unsigned)(LISTEN_HEARTBEATS * j->options.heartbeat_ms));
   } else if (join_leads(s)) {
@@ -147,6 +156,8 @@ void bind_yield(struct join *j, const char *why) {
   j->bind_announced = j->taken_announced = false;
   j->bind_next_ms = j->now_ms;
   j->accept_next_ms = j->now_ms;
+  j->removed = false;
+  peers_start_afresh(j);
   handshake_reset(j);
   join_act(j, JOIN_DO_YIELD);
 }
@@ -155,7 +166,7 @@ static void hear_cluster_while_fresh(struct join *j, const struct join_datagram 
                                      const struct join_card *card) {
   char cluster[2 * JOIN_CLUSTER_BYTES + 1];
   if (!card->established && !card->leader) return; /* such a node will itself yield */
-  const bool news = !hears_foreign_cluster(j);
+  const bool news = !bind_hears_foreign_cluster(j);
   j->foreign_heard_ms = j->now_ms;
   snprintf(j->foreign, sizeof j->foreign,
            card->leader ? "joining cluster %s, which %s leads"
@@ -164,8 +175,16 @@ static void hear_cluster_while_fresh(struct join *j, const struct join_datagram 
   if (news) join_log(j, JOIN_LOG_INFO, "%s", j->foreign);
 }
 
-/* Two clusters have met at one address. The unestablished one yields; of two of those, the one that does not
- * hold the address. Two established ones never merge: that is for people to decide. */
+/* Of two unestablished clusters the one that does not hold the address yields. Across hosts each leader holds
+ * one: there the one at the higher address does, and who does not lead leaves it to its leader. */
+static bool gives_way(const struct join *j, const struct join_situation *s,
+                      const struct join_datagram *datagram) {
+  if (!join_has_peers(j)) return !j->holding;
+  return join_leads(s) && address_compare(&datagram->source, &j->options.election) < 0;
+}
+
+/* Two clusters have met. The unestablished one yields. Two established ones never merge: that is for people
+ * to decide. */
 void bind_hear_card(struct join *j, const struct join_situation *s, const struct join_datagram *datagram,
                     const struct join_card *card) {
   static const uint8_t none[JOIN_CLUSTER_BYTES];
@@ -179,8 +198,8 @@ void bind_hear_card(struct join *j, const struct join_situation *s, const struct
   if (!s->established) {
     if (card->established)
       bind_yield(j, "an established cluster was met");
-    else if (!j->holding && card->leader)
-      bind_yield(j, "another holds the election address");
+    else if (card->leader && gives_way(j, s, datagram) && !join_waits_for_founder(j, s))
+      bind_yield(j, "another has the election address, or a lower one");
   } else if (card->established) {
     j->rival_heard_ms = j->now_ms;
     if (j->rival_logged_ms != 0 && !join_elapsed(j, j->rival_logged_ms, RIVAL_MS)) return;

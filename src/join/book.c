@@ -13,7 +13,7 @@ static struct book_entry *find(struct join *j, uint64_t id) {
 }
 
 void join_heard(struct join *j, uint64_t id, const struct address *source, uint64_t start, uint64_t counter,
-                bool same_cluster, uint64_t now_ms) {
+                bool raft, uint64_t now_ms) {
   struct book_entry *entry = find(j, id);
   if (now_ms > j->now_ms) j->now_ms = now_ms;
   if (start < entry->start || (start == entry->start && counter <= entry->counter)) return;
@@ -21,7 +21,7 @@ void join_heard(struct join *j, uint64_t id, const struct address *source, uint6
   entry->start = start;
   entry->counter = counter;
   entry->heard_ms = now_ms;
-  if (same_cluster) j->cluster_heard_ms = now_ms;
+  if (raft) j->cluster_heard_ms = now_ms;
 }
 
 static const struct book_entry *look_up(const struct join *j, uint64_t id) {
@@ -33,6 +33,11 @@ static const struct book_entry *look_up(const struct join *j, uint64_t id) {
 uint64_t book_heard_ms(const struct join *j, uint64_t id) {
   const struct book_entry *entry = look_up(j, id);
   return entry != NULL ? entry->heard_ms : 0;
+}
+
+const struct address *book_address(const struct join *j, uint64_t id) {
+  const struct book_entry *entry = look_up(j, id);
+  return entry != NULL ? &entry->source : NULL;
 }
 
 bool join_find_address(const struct join *j, const struct join_situation *s, uint64_t id,

@@ -2,6 +2,7 @@
  *
  *   join.c       the calls of join.h, the order of things in a tick
  *   bind.c       who holds the election address, founding and yielding
+ *   peers.c      the same across hosts: probes before the founding, and who asks for votes when
  *   handshake.c  ACCEPT, CREDENTIALS, SAVED: the follower's side and the leader's
  *   members.c    what the leader changes in the configuration
  *   book.c       where nodes were last heard */
@@ -20,6 +21,7 @@ enum {
   BIND_EAGER_MS = 1,     /* between attempts in the first heartbeat after a stream ended */
   RIVAL_MS = 10000,      /* how long another established cluster is remembered; between complaints about it */
   REASON_BYTES_MAX = 2048, /* of a reason with its NUL: room for every member's name */
+  SENTENCE_BYTES_MAX = 256,
 };
 
 struct book_entry {
@@ -36,6 +38,22 @@ struct table_entry {
   bool has_token; /* false: it has sent its ACCEPT only */
   uint8_t token[JOIN_TOKEN_BYTES];
   uint64_t heard_ms;
+};
+
+enum peer_answer {
+  PEER_SILENT,
+  PEER_FRESH,
+  PEER_MEMBER, /* it belongs to a cluster */
+  PEER_OTHER_LIST,
+};
+
+/* One of options.peers, as a fresh node that may found knows it. */
+struct peer {
+  enum peer_answer answer;            /* the last one */
+  uint64_t round;                     /* of it */
+  uint64_t answered_ms;               /* 0: never */
+  char name[JOIN_NAME_BYTES_MAX + 1]; /* as of that answer */
+  uint64_t other_list_logged_ms;      /* 0: never */
 };
 
 enum handshake_state {
@@ -63,16 +81,29 @@ struct join {
   uint64_t bind_next_ms;        /* no attempt before */
   uint64_t bind_eager_until_ms; /* until then every BIND_EAGER_MS */
   uint64_t rest_until_ms;       /* a candidate that could not win leaves the address to others until then */
-  uint64_t listening_since_ms;  /* fresh holder */
+  uint64_t holding_since_ms;    /* holder */
   bool campaign_pending;        /* CAMPAIGN is queued: the role will show it a moment later */
   uint64_t taken_since_ms;      /* somebody else has had it since, 0: not known to be taken */
   uint64_t answered_ms;         /* when its holder last answered anything */
 
+  /* Across hosts. */
+  bool peers_announced;    /* the first step was logged, since it was fresh last */
+  uint64_t probe_round;    /* 0: none is under way */
+  uint64_t probe_round_ms; /* its beginning */
+  uint64_t probe_next_ms;  /* when to ask again who has not answered */
+  struct peer peers[ADDRESS_LIST_MAX];
+  uint64_t strangers_list_logged_ms; /* the list of somebody who is none of them; 0: never */
+  uint64_t other_list_ms;            /* another list was heard of; 0: never */
+  char other_list[SENTENCE_BYTES_MAX];
+  uint64_t lowest_said_ms; /* why the node that may found does not yet; 0: it has said nothing */
+  char lowest_said[JOIN_TEXT_BYTES_MAX + 1];
+  uint64_t campaign_at_ms; /* when to ask for votes; 0: not planned */
+
   /* Other clusters, as a fresh node hears of them. */
   uint64_t foreign_heard_ms; /* 0: never */
-  char foreign[256];         /* one sentence */
-  uint64_t rival_heard_ms;   /* another established cluster; 0: never */
-  uint64_t rival_logged_ms;  /* 0: never */
+  char foreign[SENTENCE_BYTES_MAX];
+  uint64_t rival_heard_ms;  /* another established cluster; 0: never */
+  uint64_t rival_logged_ms; /* 0: never */
 
   /* Following. */
   enum handshake_state handshake;
@@ -83,8 +114,10 @@ struct join {
   uint64_t accept_next_ms; /* when to send again */
   bool accept_announced;   /* logged for this leader */
   uint64_t leaderless_since_ms;
-  uint64_t cluster_heard_ms; /* when anything of this node's own cluster last came */
+  uint64_t cluster_heard_ms; /* when this node's own cluster last gave a sign of life: somebody in it who may
+                                lead it, or knows that it is established */
   bool http_open;
+  bool removed; /* the cluster has told so: it stays out until it is started with another data directory */
   char refused[JOIN_TEXT_BYTES_MAX +
                1]; /* why the leader will not have this node; empty: it has not said so */
 
@@ -99,6 +132,7 @@ struct join {
   struct join_action *actions;
   size_t actions_n, actions_next, actions_capacity;
   char reason[REASON_BYTES_MAX];
+  char writes_stopped[SENTENCE_BYTES_MAX];
 };
 
 static inline bool join_is_fresh(const struct join *j) {
@@ -115,6 +149,9 @@ static inline bool join_leads(const struct join_situation *s) {
 static inline bool join_hears_leader(const struct join_situation *s) {
   return s->member && s->raft.hears_leader;
 }
+static inline bool join_has_peers(const struct join *j) {
+  return j->options.peers.n > 0;
+}
 static inline bool join_elapsed(const struct join *j, uint64_t since_ms, uint64_t span_ms) {
   return j->now_ms >= since_ms && j->now_ms - since_ms >= span_ms;
 }
@@ -126,14 +163,36 @@ __attribute__((format(printf, 3, 4))) void join_log(struct join *, enum join_log
                                                     ...);
 void join_send(struct join *, const struct address *to, uint64_t to_id, const struct join_message *);
 struct join_card join_card(const struct join *, const struct join_situation *);
+/* The cluster has never had the voters it expects. */
+bool join_is_waiting(const struct join_situation *);
 const char *join_hex(const uint8_t cluster[JOIN_CLUSTER_BYTES], char text[2 * JOIN_CLUSTER_BYTES + 1]);
 
+/* A learner whose founder is away with its disk: it may count on this node when it comes back. */
+bool join_waits_for_founder(const struct join *, const struct join_situation *);
+
 /* bind.c */
+void bind_found(struct join *);
+/* A cluster that nobody leads just now will come back to life: while it is heard of, a fresh node founds
+ * nothing. */
+bool bind_hears_foreign_cluster(const struct join *);
 void bind_tick(struct join *, const struct join_situation *);
 void bind_release(struct join *);
 void bind_hear_card(struct join *, const struct join_situation *, const struct join_datagram *,
                     const struct join_card *);
 void bind_yield(struct join *, const char *why);
+
+/* peers.c */
+void peers_tick(struct join *, const struct join_situation *);
+void peers_stream_ended(struct join *);
+void peers_start_afresh(struct join *);
+/* It may found, and wants to hear from this one, which has just spoken. */
+void peers_meet(struct join *, const struct join_situation *, const struct join_datagram *);
+void peers_receive_probe(struct join *, const struct join_situation *, const struct join_datagram *);
+void peers_receive_probed(struct join *, const struct join_situation *, const struct join_datagram *);
+/* Why the founder does not found yet. */
+void peers_receive_not_yet(struct join *, const struct join_datagram *);
+/* Of a fresh node, into j->reason: why there is no cluster yet. */
+void peers_reason(struct join *);
 
 /* handshake.c */
 void handshake_tick(struct join *, const struct join_situation *);
@@ -152,7 +211,13 @@ void members_save(struct join *, const struct join_situation *, const struct joi
 bool members_taken(const struct join *, const struct join_situation *, uint64_t id, const struct join_card *,
                    struct join_member *who);
 
+/* Node `id`, which says `card` of itself, is where that member was: under its name, at its HTTP address or,
+ * across hosts, at its election address. */
+bool members_is_same_node(const struct join *, const struct join_member *member, uint64_t id,
+                          const struct join_card *card);
+
 /* book.c */
-uint64_t book_heard_ms(const struct join *, uint64_t id); /* 0: never */
+uint64_t book_heard_ms(const struct join *, uint64_t id);             /* 0: never */
+const struct address *book_address(const struct join *, uint64_t id); /* NULL: never heard */
 
 #endif

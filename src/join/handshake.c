@@ -23,6 +23,21 @@ static void send_accept(struct join *j, const struct join_situation *s, const st
   j->accept_announced = true;
 }
 
+/* To where a leader would be found: the election address, or across hosts everybody's. */
+static void send_accept_around(struct join *j, const struct join_situation *s) {
+  const struct address_list *peers = &j->options.peers;
+  struct join_message accept = {.type = JOIN_ACCEPT, .card = join_card(j, s)};
+  if (!join_has_peers(j)) {
+    send_accept(j, s, &j->options.election, 0);
+    return;
+  }
+  if (!j->accept_announced && peers->n > 1)
+    join_log(j, JOIN_LOG_INFO, "step 4: sent ACCEPT to every other peer");
+  j->accept_announced = true;
+  for (size_t i = 0; i < peers->n; i++)
+    if (!address_equal(&peers->at[i], &j->options.election)) join_send(j, &peers->at[i], 0, &accept);
+}
+
 static void send_credentials(struct join *j, const struct join_situation *s, const struct address *to,
                              uint64_t id, bool with_token) {
   struct join_message message = {.type = JOIN_CREDENTIALS, .card = join_card(j, s), .has_token = with_token};
@@ -64,14 +79,14 @@ static bool leader_is_late(const struct join *j, const struct join_situation *s)
 static void follow(struct join *j, const struct join_situation *s) {
   struct address leader;
   follow_new_leader(j, s);
-  if (j->now_ms < j->accept_next_ms) return;
+  if (j->removed || j->now_ms < j->accept_next_ms) return;
   j->accept_next_ms = j->now_ms + j->options.heartbeat_ms;
 
   const bool hears = join_hears_leader(s);
   if (j->handshake == HANDSHAKE_ACCEPT && hears && join_find_address(j, s, j->handshake_leader, &leader))
     send_accept(j, s, &leader, j->handshake_leader);
-  if (hears ? leader_is_late(j, s) : j->taken_since_ms != 0 || !join_is_fresh(j))
-    send_accept(j, s, &j->options.election, 0);
+  if (hears ? leader_is_late(j, s) : j->taken_since_ms != 0 || !join_is_fresh(j) || join_has_peers(j))
+    send_accept_around(j, s);
   if (j->handshake == HANDSHAKE_CREDENTIALS)
     send_credentials(j, s, &j->handshake_address, j->handshake_leader, true);
 }
@@ -91,7 +106,7 @@ static void receive_leader_credentials(struct join *j, const struct join_situati
   const struct join_message *message = datagram->message;
   j->answered_ms = j->now_ms;
   if (!message->has_token) { /* it announces itself: tell it that this node is here */
-    if (join_is_fresh(j))
+    if (join_is_fresh(j) || (is_in_own_cluster(j, datagram) && !join_hears_leader(s)))
       send_accept(j, s, &datagram->source, datagram->from);
     else if (join_leads(s) && j->holding && !is_in_own_cluster(j, datagram))
       send_credentials(j, s, &datagram->source, datagram->from, false);
@@ -138,13 +153,40 @@ static void receive_refused(struct join *j, const struct join_situation *s,
   join_log(j, JOIN_LOG_INFO, "the leader refuses this node: %s", j->refused);
 }
 
+static void receive_removed(struct join *j, const struct join_situation *s) {
+  char cluster[2 * JOIN_CLUSTER_BYTES + 1];
+  if (j->removed || join_hears_leader(s)) return;
+  j->removed = true;
+  j->answered_ms = j->now_ms;
+  bind_release(j);
+  join_log(
+      j, JOIN_LOG_WARN,
+      "this node was removed from cluster %s and stays out: to join again as a new one, stop it, delete its "
+      "data directory and start it",
+      join_hex(j->cluster, cluster));
+}
+
 /* ---- The leader's side ---- */
 
-/* A leader that has not got the election address says there, whoever holds it, that it exists. */
+static bool has_link_to(const struct join *j, const struct join_situation *s, const struct address *udp) {
+  struct address address;
+  for (size_t i = 0; i < s->raft.peers_n; i++)
+    if (s->raft.peers[i].link && join_find_address(j, s, s->raft.peers[i].id, &address) &&
+        address_equal(&address, udp))
+      return true;
+  return false;
+}
+
+/* A leader that has not got the election address says there, whoever holds it, that it exists. Across hosts
+ * it does so at every address from which no member is with it. */
 static void announce(struct join *j, const struct join_situation *s) {
+  const struct address_list *peers = &j->options.peers;
   if (j->now_ms < j->announce_next_ms) return;
   j->announce_next_ms = j->now_ms + j->options.heartbeat_ms;
-  send_credentials(j, s, &j->options.election, 0, false);
+  if (!join_has_peers(j)) send_credentials(j, s, &j->options.election, 0, false);
+  for (size_t i = 0; i < peers->n; i++)
+    if (!address_equal(&peers->at[i], &j->options.election) && !has_link_to(j, s, &peers->at[i]))
+      send_credentials(j, s, &peers->at[i], 0, false);
 }
 
 /* The holder of the address has nobody to send to; and while a bind is being tried, that may be this node. */
@@ -159,6 +201,23 @@ void handshake_tick(struct join *j, const struct join_situation *s) {
 static bool is_from_fresh(const struct join_datagram *datagram) {
   static const uint8_t none[JOIN_CLUSTER_BYTES];
   return memcmp(datagram->cluster, none, sizeof none) == 0;
+}
+
+/* Its log tells it that it is a member; the log that counts tells otherwise, and will not change its mind:
+ * none of its majorities ever asks for that node again. A node that was being added when a leader fell, and
+ * was not added after all, is no such node: its log has never named it. One with memory storage was given up
+ * because it was silent, and may come back as it is. */
+static bool was_removed(const struct join_situation *s, const struct join_datagram *datagram) {
+  const struct join_card *card = &datagram->message->card;
+  return card->was_member && !card->memory_storage &&
+         coracle_raft_configuration_find(s->configuration, datagram->from) == NULL;
+}
+
+static void say_removed(struct join *j, const struct join_situation *s,
+                        const struct join_datagram *datagram) {
+  struct join_message removed = {.type = JOIN_REMOVED};
+  if (!s->raft.configuration_committed || !s->raft.committed_own_term) return; /* it may yet be undone */
+  join_send(j, &datagram->source, datagram->from, &removed);
 }
 
 static void refuse(struct join *j, const struct join_datagram *datagram, const struct join_member *holder) {
@@ -179,6 +238,10 @@ static void lead_accept(struct join *j, const struct join_situation *s,
   struct join_member holder;
   if (!is_in_own_cluster(j, datagram) && !is_from_fresh(datagram)) {
     send_credentials(j, s, &datagram->source, datagram->from, false); /* so that it hears of this cluster */
+    return;
+  }
+  if (is_in_own_cluster(j, datagram) && was_removed(s, datagram)) {
+    say_removed(j, s, datagram);
     return;
   }
   if (members_taken(j, s, datagram->from, card, &holder)) {
@@ -204,8 +267,10 @@ static void receive_accept(struct join *j, const struct join_situation *s,
                            const struct join_datagram *datagram) {
   if (join_leads(s)) {
     lead_accept(j, s, datagram);
-  } else if (j->holding) { /* only asking, or listening */
+  } else if (j->holding || join_has_peers(j)) { /* only asking, or listening, or following */
     if (is_in_own_cluster(j, datagram) || is_from_fresh(datagram)) members_meet(j, s, datagram);
+    peers_meet(j, s, datagram);
+    if (join_has_peers(j) && join_hears_leader(s)) return; /* who has been asked too */
     struct join_message answer = {.type = JOIN_NOT_YET, .card = join_card(j, s)};
     snprintf(answer.text, sizeof answer.text, "%.250s", join_no_leader_reason(j, s, j->now_ms));
     join_send(j, &datagram->source, datagram->from, &answer);
@@ -225,9 +290,17 @@ static void receive_follower_credentials(struct join *j, const struct join_situa
   join_send(j, &datagram->source, datagram->from, &saved);
 }
 
+/* Learners who lost the same leader hear each other, and that is no sign of life. */
+static bool is_sign_of_life(const struct join *j, const struct join_datagram *datagram) {
+  const struct join_message *message = datagram->message;
+  if (!is_in_own_cluster(j, datagram)) return false;
+  return message->card.leader || message->card.established || message->type == JOIN_SAVED;
+}
+
 void handshake_receive(struct join *j, const struct join_situation *s, const struct join_datagram *datagram) {
   const struct join_message *message = datagram->message;
   const bool was_fresh = join_is_fresh(j);
+  if (is_sign_of_life(j, datagram)) j->cluster_heard_ms = j->now_ms;
   switch (message->type) {
   case JOIN_ACCEPT:
     bind_hear_card(j, s, datagram, &message->card);
@@ -243,6 +316,7 @@ void handshake_receive(struct join *j, const struct join_situation *s, const str
     return;
   case JOIN_NOT_YET:
     j->answered_ms = j->now_ms;
+    peers_receive_not_yet(j, datagram);
     if (join_is_fresh(j)) bind_hear_card(j, s, datagram, &message->card);
     return;
   case JOIN_SAVED:
@@ -250,6 +324,15 @@ void handshake_receive(struct join *j, const struct join_situation *s, const str
     return;
   case JOIN_REFUSED:
     if (is_in_own_cluster(j, datagram) || was_fresh) receive_refused(j, s, datagram);
+    return;
+  case JOIN_PROBE:
+    peers_receive_probe(j, s, datagram);
+    return;
+  case JOIN_PROBED:
+    peers_receive_probed(j, s, datagram);
+    return;
+  case JOIN_REMOVED:
+    if (is_in_own_cluster(j, datagram) && !was_fresh) receive_removed(j, s);
     return;
   }
 }

@@ -13,8 +13,12 @@ struct join *join_new(const struct join_options *options, uint64_t now_ms) {
   j->options = *options;
   snprintf(j->name, sizeof j->name, "%s", options->name);
   j->options.name = j->name;
+  memcpy(j->cluster, options->cluster, sizeof j->cluster);
+  address_list_sort(&j->options.peers);
+  if (options->expect == 0) j->options.expect = join_has_peers(j) ? (uint32_t)options->peers.n : 1;
   j->random.state = options->seed;
   j->now_ms = j->started_ms = j->leaderless_since_ms = j->answered_ms = now_ms;
+  if (!join_is_fresh(j)) peers_stream_ended(j); /* it may be that nobody leads */
   return j;
 }
 
@@ -63,10 +67,18 @@ void join_send(struct join *j, const struct address *to, uint64_t to_id, const s
   action->message = *message;
 }
 
+/* It was in a configuration that was committed: a learner gets no other entries, a voter was a learner first
+ * or founded the cluster. A leader that removed itself has voted for itself once. */
+static bool was_member(const struct join *j, const struct join_situation *s) {
+  return s->member && (coracle_raft_configuration_find(s->configuration, j->options.id) != NULL ||
+                       s->raft.voted_for == j->options.id);
+}
+
 struct join_card join_card(const struct join *j, const struct join_situation *s) {
   struct join_card card = {.established = s->member && s->established,
                            .leader = join_leads(s),
-                           .memory_storage = true,
+                           .memory_storage = j->options.memory_storage,
+                           .was_member = was_member(j, s),
                            .http = j->options.http};
   snprintf(card.name, sizeof card.name, "%s", j->name);
   return card;
@@ -98,16 +110,47 @@ static void http_tick(struct join *j, const struct join_situation *s) {
   }
 }
 
-/* A learner of an unestablished cluster whose leader has gone will not be led again: nobody there had a vote
- * but the leader. It starts afresh. */
+/* A learner of an unestablished cluster that is not led: nobody there had a vote but the founder. */
+static bool is_orphan(const struct join *j, const struct join_situation *s) {
+  return !join_is_fresh(j) && s->member && !join_hears_leader(s) && !s->established && !s->raft.voter;
+}
+
+/* The founder of an orphan's cluster, as far as the orphan knows it. */
+static bool find_founder(const struct join_situation *s, struct join_member *info) {
+  for (uint32_t i = 0; i < s->configuration->members_n; i++)
+    if (s->configuration->members[i].voter)
+      return join_member_decode(&s->configuration->members[i], info) == 0;
+  return false;
+}
+
+/* With its storage in memory it will not come back, and the orphan starts afresh. With a disk it will; and it
+ * may have given this node a vote that it has not heard of, without which it could then do nothing. */
+bool join_waits_for_founder(const struct join *j, const struct join_situation *s) {
+  struct join_member founder;
+  return is_orphan(j, s) && coracle_raft_configuration_find(s->configuration, j->options.id) != NULL &&
+         find_founder(s, &founder) && !founder.memory_storage;
+}
+
 static void orphan_tick(struct join *j, const struct join_situation *s) {
-  if (join_is_fresh(j) || !s->member || join_hears_leader(s)) return;
-  if (s->established || s->raft.voter) return;
+  if (!is_orphan(j, s) || join_waits_for_founder(j, s)) return;
   uint64_t since_ms =
       j->cluster_heard_ms > j->leaderless_since_ms ? j->cluster_heard_ms : j->leaderless_since_ms;
   if (j->awake_ms > since_ms) since_ms = j->awake_ms;
   if (join_elapsed(j, since_ms, j->options.election_timeout_ms))
     bind_yield(j, "its leader vanished before it had any followers");
+}
+
+/* A fresh node where the founder was: that one has lost its disk, or has yielded itself. True: so does this
+ * node. */
+static bool orphan_receive(struct join *j, const struct join_situation *s,
+                           const struct join_datagram *datagram) {
+  static const uint8_t none[JOIN_CLUSTER_BYTES];
+  struct join_member founder;
+  if (!is_orphan(j, s) || memcmp(datagram->cluster, none, sizeof none) != 0) return false;
+  if (datagram->message->card.name[0] == '\0' || !find_founder(s, &founder)) return false;
+  if (!members_is_same_node(j, &founder, datagram->from, &datagram->message->card)) return false;
+  bind_yield(j, "its founder has started afresh");
+  return true;
 }
 
 /* What was sent to a process that was stopped is still in its sockets. Until it has had the time to read
@@ -132,13 +175,17 @@ void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) 
 }
 
 uint64_t join_wakeup_ms(const struct join *j) {
+  const uint64_t at_ms = j->ticked_ms + j->options.heartbeat_ms;
   if (j->ticked_ms < j->bind_eager_until_ms && !j->holding) return j->ticked_ms + BIND_EAGER_MS;
-  return j->ticked_ms + j->options.heartbeat_ms;
+  return j->campaign_at_ms > j->ticked_ms && j->campaign_at_ms < at_ms ? j->campaign_at_ms : at_ms;
 }
 
 void join_stream_ended(struct join *j, const struct join_situation *s, uint64_t now_ms) {
   j->now_ms = now_ms;
-  j->bind_eager_until_ms = now_ms + j->options.heartbeat_ms;
+  if (join_has_peers(j))
+    peers_stream_ended(j);
+  else
+    j->bind_eager_until_ms = now_ms + j->options.heartbeat_ms;
   j->bind_next_ms = now_ms;
   j->rest_until_ms = 0;
   if (j->handshake == HANDSHAKE_SAVED) handshake_reset(j);
@@ -148,7 +195,7 @@ void join_stream_ended(struct join *j, const struct join_situation *s, uint64_t 
 void join_receive(struct join *j, const struct join_situation *s, const struct join_datagram *datagram,
                   uint64_t now_ms) {
   j->now_ms = now_ms;
-  handshake_receive(j, s, datagram);
+  if (!orphan_receive(j, s, datagram)) handshake_receive(j, s, datagram);
   join_tick(j, s, now_ms);
 }
 
@@ -166,23 +213,21 @@ const uint8_t *join_leader_token(const struct join *j, uint64_t leader) {
   return j->handshake >= HANDSHAKE_CREDENTIALS && j->handshake_leader == leader ? j->leader_token : NULL;
 }
 
-static void name_of(const struct join_situation *s, uint64_t id, char name[JOIN_NAME_BYTES_MAX + 1]) {
-  struct join_member info;
+static void info_of(const struct join_situation *s, uint64_t id, struct join_member *info) {
   const struct coracle_raft_member *member = coracle_raft_configuration_find(s->configuration, id);
-  snprintf(name, JOIN_NAME_BYTES_MAX + 1, "%s",
-           member != NULL && join_member_decode(member, &info) == 0 ? info.name : "?");
+  if (member == NULL || join_member_decode(member, info) != 0) *info = (struct join_member){.name = "?"};
 }
 
 /* "need 2 of 3 voters, reached 1; b silent for 4.2 s" */
 static void voters_reason(struct join *j, const struct join_situation *s) {
   const uint64_t timeout_ms = 2 * (uint64_t)j->options.election_timeout_ms;
   unsigned voters = 0, reached = 0;
-  bool long_silent = false;
+  bool long_silent = false, memory_storage = false;
   struct bytes silent = {0};
   for (size_t i = 0; i < s->raft.peers_n; i++) {
     const struct coracle_raft_peer_status *peer = &s->raft.peers[i];
     uint64_t heard_ms = book_heard_ms(j, peer->id);
-    char name[JOIN_NAME_BYTES_MAX + 1];
+    struct join_member info;
     if (!peer->voter) continue;
     voters++;
     if (peer->last_contact_ms > heard_ms) heard_ms = peer->last_contact_ms;
@@ -192,15 +237,17 @@ static void voters_reason(struct join *j, const struct join_situation *s) {
       reached++;
       continue;
     }
-    name_of(s, peer->id, name);
-    bytes_printf(&silent, "; %s silent for %u.%u s", name, (unsigned)(silent_ms / 1000),
+    info_of(s, peer->id, &info);
+    memory_storage = memory_storage || info.memory_storage;
+    bytes_printf(&silent, "; %s silent for %u.%u s", info.name, (unsigned)(silent_ms / 1000),
                  (unsigned)(silent_ms % 1000 / 100));
     long_silent = true;
   }
   bytes_append(&silent, "", 1);
   snprintf(j->reason, sizeof j->reason, "need %u of %u voters, reached %u%s%s", voters / 2 + 1, voters,
            reached, (const char *)silent.data,
-           reached >= voters / 2 + 1 ? "; an election is under way"
+           reached >= voters / 2 + 1        ? "; an election is under way"
+           : long_silent && !memory_storage ? ". What they have is on their disks: start them again"
            : long_silent
                ? ". Processes that ended took their memory storage with them: read what is here with "
                  "?consistency=stale, then restart this node too, to begin again with an empty cluster"
@@ -210,31 +257,64 @@ static void voters_reason(struct join *j, const struct join_situation *s) {
 
 const char *join_no_leader_reason(struct join *j, const struct join_situation *s, uint64_t now_ms) {
   char address[ADDRESS_TEXT_MAX];
+  struct join_member founder;
   const uint64_t timeout_ms = 2 * (uint64_t)j->options.election_timeout_ms;
   address_format(&j->options.election, address);
   j->now_ms = now_ms > j->now_ms ? now_ms : j->now_ms;
-  if (!join_is_fresh(j) && s->member && s->raft.voter) {
+  if (j->removed) {
+    snprintf(
+        j->reason, sizeof j->reason,
+        "this node was removed from its cluster and stays out: to join again as a new one, stop it, delete "
+        "its data directory and start it");
+  } else if (!join_is_fresh(j) && s->member && s->raft.voter) {
     voters_reason(j, s);
   } else if (j->refused[0] != '\0') {
     snprintf(j->reason, sizeof j->reason, "the leader refuses this node: %.200s", j->refused);
   } else if (j->foreign_heard_ms != 0 && !join_elapsed(j, j->foreign_heard_ms, timeout_ms)) {
     snprintf(j->reason, sizeof j->reason, "%s", j->foreign);
+  } else if (is_orphan(j, s) && find_founder(s, &founder)) {
+    snprintf(j->reason, sizeof j->reason,
+             "this node is a learner and waits for %s, which founded the cluster: start it again",
+             founder.name);
   } else if (!join_is_fresh(j)) {
     snprintf(j->reason, sizeof j->reason, "this node is a learner and has not heard the leader for a while");
+  } else if (join_has_peers(j)) {
+    peers_reason(j);
   } else if (j->holding) {
     snprintf(j->reason, sizeof j->reason, "this node holds %s and listens for a cluster before it founds one",
              address);
   } else if (join_elapsed(j, j->answered_ms, timeout_ms)) {
     snprintf(j->reason, sizeof j->reason,
-             "%s is held but its holder does not answer: a hung process, or another program", address);
+             "%s is held but its holder does not answer: a hung process, another secret, or another program",
+             address);
   } else {
     snprintf(j->reason, sizeof j->reason, "waiting for an answer from %s", address);
   }
   return j->reason;
 }
 
-const char *join_writes_stopped(const struct join *j, const struct join_situation *s) {
-  if (j->rival_heard_ms == 0 || join_elapsed(j, j->rival_heard_ms, RIVAL_MS)) return NULL;
-  if (!s->member || coracle_raft_configuration_voters(s->configuration) != 1) return NULL;
+bool join_is_waiting(const struct join_situation *s) {
+  struct join_member info;
+  for (uint32_t i = 0; i < s->configuration->members_n; i++)
+    if (join_member_decode(&s->configuration->members[i], &info) == 0 && info.waiting) return true;
+  return false;
+}
+
+const char *join_writes_stopped(struct join *j, const struct join_situation *s) {
+  if (!s->member) return NULL;
+  const uint32_t voters = coracle_raft_configuration_voters(s->configuration);
+  if (join_is_waiting(s)) {
+    snprintf(
+        j->writes_stopped, sizeof j->writes_stopped,
+        "%u of the %u voters that this cluster begins with are here: start the others, or this node with a "
+        "smaller --expect",
+        (unsigned)voters, (unsigned)j->options.expect);
+    return j->writes_stopped;
+  }
+  if (j->rival_heard_ms == 0 || join_elapsed(j, j->rival_heard_ms, RIVAL_MS) || voters != 1) return NULL;
   return "another established cluster uses the same election address, and two never merge: stop one of them";
+}
+
+bool join_is_removed(const struct join *j) {
+  return j->removed;
 }

@@ -8,8 +8,9 @@
  *     while (join_next_action(join, &action)) ...             // carry out, in order
  *
  * The bind picks who asks; Raft's vote decides. Winning the address lets a fresh node found after listening
- * for a cluster, and a voter campaign; whoever follows a leader lets go of it. docs/election.md tells the
- * whole story.
+ * for a cluster, and a voter campaign; whoever follows a leader lets go of it. Across hosts (options.peers)
+ * every node has an election address of its own for life, and there is nothing to bind: one node alone may
+ * found, when all others have said in one round that they are fresh. docs/election.md tells the whole story.
  *
  * `situation` is what the consensus core knows at the moment of the call; after anything that may have
  * changed it (a role, a configuration, a link) call join_tick(). */
@@ -23,9 +24,15 @@ struct join_options {
   uint64_t id;      /* of this node, until it starts afresh */
   uint64_t seed;
   struct address election;
+  /* Across hosts: the election addresses of all nodes, this one's included, each of which is its node's own
+   * and only UDP socket. Empty: all nodes share one election address. */
+  struct address_list peers;
+  uint32_t expect; /* the leader takes no writes before so many voters were in; 0: as many as peers, or 1 */
   struct address udp;  /* of this node's own socket */
   struct address http; /* where others reach its HTTP port */
   uint8_t token[JOIN_TOKEN_BYTES];
+  uint8_t cluster[JOIN_CLUSTER_BYTES]; /* to which it belonged when it ended; zero: it starts fresh */
+  bool memory_storage;                 /* what it knows ends with it: it never comes back under this id */
   uint32_t heartbeat_ms;
   uint32_t election_timeout_ms;
 };
@@ -52,8 +59,9 @@ enum join_action_type {
   JOIN_DO_FOUND,    /* start a consensus core that founds cluster `cluster` with `configuration` */
   JOIN_DO_ADOPT,    /* start an empty one that waits for the leader of `cluster` */
   JOIN_DO_YIELD,    /* drop the core and its log, take the id join_id() and be fresh */
-  JOIN_DO_CAMPAIGN, /* the address was won: ask for votes */
-  JOIN_DO_CHANGE,   /* leader: change to `configuration`; `text` says what changes, to be logged if it does */
+  JOIN_DO_CAMPAIGN, /* the address was won, or across hosts the leader's stream has ended: ask for votes */
+  JOIN_DO_CHANGE,   /* leader: change to `configuration`, provided that the latest one is still that of
+                       `base_index`; `text` says what changes, to be logged if it does */
   JOIN_DO_LINK,     /* leader: open a replication stream to member `to_id` at `to` with `token`, unless one is
                        open */
   JOIN_DO_OPEN_HTTP,
@@ -70,6 +78,7 @@ struct join_action {
   uint8_t cluster[JOIN_CLUSTER_BYTES];
   uint8_t token[JOIN_TOKEN_BYTES];
   struct coracle_raft_configuration configuration;
+  uint64_t base_index; /* CHANGE: of the configuration entry that `configuration` was made from */
   enum join_log_level level;
   char text[256];
 };
@@ -86,11 +95,12 @@ void join_receive(struct join *, const struct join_situation *, const struct joi
 /* The leader's stream to this node has ended: the address may come free any moment. */
 void join_stream_ended(struct join *, const struct join_situation *, uint64_t now_ms);
 /* The member refused the token it was shown: a new handshake is needed. */
-void join_token_refused(struct join *, uint64_t id);
+void join_token_refused(struct join *, uint64_t id, const uint8_t token[JOIN_TOKEN_BYTES]);
 
-/* Any valid datagram from that node, of any kind: where it is. Only a newer (start, counter) moves it. */
+/* Any valid datagram from that node: where it is. Only a newer (start, counter) moves it. `raft`: one of
+ * Raft's, in this node's cluster. */
 void join_heard(struct join *, uint64_t id, const struct address *source, uint64_t start, uint64_t counter,
-                bool same_cluster, uint64_t now_ms);
+                bool raft, uint64_t now_ms);
 /* Where that node's UDP socket is: as last heard, else as the configuration says. False when not known. */
 bool join_find_address(const struct join *, const struct join_situation *, uint64_t id, struct address *);
 
@@ -104,7 +114,10 @@ const uint8_t *join_cluster(const struct join *); /* JOIN_CLUSTER_BYTES; all zer
 const uint8_t *join_leader_token(const struct join *, uint64_t leader);
 /* One sentence on why there is no leader, for people. Valid until the next call on this join. */
 const char *join_no_leader_reason(struct join *, const struct join_situation *, uint64_t now_ms);
-/* NULL, or one sentence on why a leader must not take writes: another established cluster is about. */
-const char *join_writes_stopped(const struct join *, const struct join_situation *);
+/* NULL, or one sentence on why a leader must not take writes: another established cluster is about, or not
+ * all the voters that are expected have come yet. Valid until the next call on this join. */
+const char *join_writes_stopped(struct join *, const struct join_situation *);
+/* The cluster has removed this node, which is not to campaign any more. */
+bool join_is_removed(const struct join *);
 
 #endif

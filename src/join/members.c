@@ -61,9 +61,10 @@ void members_save(struct join *j, const struct join_situation *s, const struct j
   memcpy(entry->token, datagram->message->token, JOIN_TOKEN_BYTES);
 }
 
-void join_token_refused(struct join *j, uint64_t id) {
+/* It may have come back meanwhile, with another that is good. */
+void join_token_refused(struct join *j, uint64_t id, const uint8_t token[JOIN_TOKEN_BYTES]) {
   struct table_entry *entry = find(j, id);
-  if (entry != NULL) entry->has_token = false;
+  if (entry != NULL && memcmp(entry->token, token, JOIN_TOKEN_BYTES) == 0) entry->has_token = false;
 }
 
 /* Dead: its stream is closed and nothing was heard from it for an election timeout. */
@@ -80,25 +81,39 @@ static bool is_dead(const struct join *j, const struct join_situation *s, uint64
   return false;
 }
 
-static bool is_same_node(const struct join_member *member, const struct join_card *card) {
-  return strcmp(member->name, card->name) == 0 || address_equal(&member->http, &card->http);
+/* There a loopback address says nothing: every host has it. */
+bool members_is_same_node(const struct join *j, const struct join_member *member, uint64_t id,
+                          const struct join_card *card) {
+  if (strcmp(member->name, card->name) == 0) return true;
+  if (!join_has_peers(j)) return address_equal(&member->http, &card->http);
+  const struct address *udp = book_address(j, id);
+  return (address_equal(&member->http, &card->http) && !address_is_loopback(&card->http)) ||
+         (udp != NULL && address_equal(&member->udp, udp));
 }
 
-/* ... or would be, in the configuration that is being made. */
-static bool is_taken_in(const struct join *j, const struct join_situation *s,
-                        const struct coracle_raft_configuration *configuration, uint64_t id,
-                        const struct join_card *card, struct join_member *who) {
+/* A member, dead or not, whose place that node would take. */
+static bool has_place_taken(const struct join *j, const struct coracle_raft_configuration *configuration,
+                            uint64_t id, const struct join_card *card) {
+  struct join_member who;
   for (uint32_t i = 0; i < configuration->members_n; i++) {
     const struct coracle_raft_member *member = &configuration->members[i];
-    if (member->id == id || join_member_decode(member, who) != 0) continue;
-    if (is_same_node(who, card) && !is_dead(j, s, member->id)) return true;
+    if (member->id != id && join_member_decode(member, &who) == 0 && members_is_same_node(j, &who, id, card))
+      return true;
   }
   return false;
 }
 
+/* A member is let in whatever it says of itself: it may have come back where another was before, and so may
+ * that one have. */
 bool members_taken(const struct join *j, const struct join_situation *s, uint64_t id,
                    const struct join_card *card, struct join_member *who) {
-  return is_taken_in(j, s, s->configuration, id, card, who);
+  if (is_member(s, id)) return false;
+  for (uint32_t i = 0; i < s->configuration->members_n; i++) {
+    const struct coracle_raft_member *member = &s->configuration->members[i];
+    if (join_member_decode(member, who) != 0) continue;
+    if (members_is_same_node(j, who, id, card) && !is_dead(j, s, member->id)) return true;
+  }
+  return false;
 }
 
 /* It has come all the way to step 7, is not in yet, and is still there. */
@@ -111,7 +126,8 @@ static bool is_waiting(const struct join *j, const struct join_situation *s,
 static bool has_successor(const struct join *j, const struct join_situation *s,
                           const struct join_member *member) {
   for (size_t i = 0; i < TABLE_MAX; i++)
-    if (is_waiting(j, s, &j->table[i]) && is_same_node(member, &j->table[i].card)) return true;
+    if (is_waiting(j, s, &j->table[i]) && members_is_same_node(j, member, j->table[i].id, &j->table[i].card))
+      return true;
   return false;
 }
 
@@ -158,15 +174,17 @@ static bool remove_dead(const struct join *j, const struct join_situation *s,
   return false;
 }
 
-/* Takes everybody in who waits, as far as there is room. */
+/* Takes everybody in who waits, as far as there is room; a successor when its predecessor is out, not before:
+ * once it is in, nobody waits for that place any more. */
 static bool add_learners(const struct join *j, const struct join_situation *s,
                          struct coracle_raft_configuration *next, struct bytes *text) {
   bool added = false;
   for (size_t i = 0; i < TABLE_MAX && next->members_n < CORACLE_RAFT_MEMBERS_MAX; i++) {
     const struct table_entry *entry = &j->table[i];
-    struct join_member info = {.memory_storage = entry->card.memory_storage, .http = entry->card.http};
-    struct join_member holder;
-    if (!is_waiting(j, s, entry) || is_taken_in(j, s, next, entry->id, &entry->card, &holder)) continue;
+    struct join_member info = {.memory_storage = entry->card.memory_storage,
+                               .waiting = join_is_waiting(s),
+                               .http = entry->card.http};
+    if (!is_waiting(j, s, entry) || has_place_taken(j, next, entry->id, &entry->card)) continue;
     if (!join_find_address(j, s, entry->id, &info.udp)) continue;
     snprintf(info.name, sizeof info.name, "%s", entry->card.name);
     struct coracle_raft_member *member = &next->members[next->members_n++];
@@ -179,12 +197,90 @@ static bool add_learners(const struct join *j, const struct join_situation *s,
   return added;
 }
 
+/* ---- What members say of themselves ---- */
+
+/* A member as it was last heard of: of a name or an HTTP address it speaks in the handshake only. */
+static void hear_member(const struct join *j, const struct join_situation *s, uint64_t id,
+                        struct join_member *info) {
+  struct address udp;
+  if (join_find_address(j, s, id, &udp)) info->udp = udp;
+  if (id == j->options.id) {
+    memcpy(info->name, j->name, sizeof info->name);
+    info->http = j->options.http;
+    info->udp = j->options.udp;
+    return;
+  }
+  for (size_t i = 0; i < TABLE_MAX; i++) {
+    if (j->table[i].id != id) continue;
+    memcpy(info->name, j->table[i].card.name, sizeof info->name);
+    info->http = j->table[i].card.http;
+  }
+}
+
+/* Two members may have changed names; but who took the name of a member that keeps it keeps its own. */
+static void keep_names_apart(struct join_member *infos, const struct join_member *before, uint32_t n) {
+  for (bool again = true; again;) {
+    again = false;
+    for (uint32_t i = 0; i < n; i++) {
+      if (strcmp(infos[i].name, before[i].name) == 0) continue;
+      for (uint32_t k = 0; k < n && !again; k++)
+        if (k != i && strcmp(infos[i].name, infos[k].name) == 0) again = true;
+      if (!again) continue;
+      memcpy(infos[i].name, before[i].name, sizeof infos[i].name);
+      break;
+    }
+  }
+}
+
+/* Members that came back elsewhere under their id: the log gets what they say now. */
+static bool update_members(const struct join *j, const struct join_situation *s,
+                           struct coracle_raft_configuration *next, struct bytes *text) {
+  struct join_member before[CORACLE_RAFT_MEMBERS_MAX], now[CORACLE_RAFT_MEMBERS_MAX];
+  char http[ADDRESS_TEXT_MAX], udp[ADDRESS_TEXT_MAX];
+  bool changed = false;
+  for (uint32_t i = 0; i < next->members_n; i++) {
+    if (join_member_decode(&next->members[i], &before[i]) != 0) return false; /* a newer version's */
+    now[i] = before[i];
+    hear_member(j, s, next->members[i].id, &now[i]);
+  }
+  keep_names_apart(now, before, next->members_n);
+  for (uint32_t i = 0; i < next->members_n; i++) {
+    if (strcmp(now[i].name, before[i].name) == 0 && address_equal(&now[i].http, &before[i].http) &&
+        address_equal(&now[i].udp, &before[i].udp))
+      continue;
+    join_member_encode(&now[i], &next->members[i]);
+    bytes_printf(text, "%s %s is %s now, http %s, udp %s", changed ? ";" : "membership:", before[i].name,
+                 now[i].name, address_format(&now[i].http, http), address_format(&now[i].udp, udp));
+    changed = true;
+  }
+  return changed;
+}
+
+/* The voters that the cluster was to begin with have all come: it takes writes from now on, whoever leads it
+ * and whoever goes. */
+static bool end_waiting(const struct join *j, const struct join_situation *s,
+                        struct coracle_raft_configuration *next, struct bytes *text) {
+  const uint32_t voters = coracle_raft_configuration_voters(next);
+  struct join_member info;
+  if (!join_is_waiting(s) || voters < j->options.expect) return false;
+  for (uint32_t i = 0; i < next->members_n; i++) {
+    if (join_member_decode(&next->members[i], &info) != 0) continue;
+    info.waiting = false;
+    join_member_encode(&info, &next->members[i]);
+  }
+  bytes_printf(text, "membership: %u voters are in, %u were waited for: taking writes", (unsigned)voters,
+               (unsigned)j->options.expect);
+  return true;
+}
+
 static void change_configuration(struct join *j, const struct join_situation *s) {
   struct coracle_raft_configuration next = *s->configuration;
   struct bytes text = {0};
   if (!s->raft.configuration_committed || !s->raft.committed_own_term) return;
-  if (remove_dead(j, s, &next, &text) || add_learners(j, s, &next, &text)) {
+  if (end_waiting(j, s, &next, &text) || remove_dead(j, s, &next, &text) ||
+      update_members(j, s, &next, &text) || add_learners(j, s, &next, &text)) {
     struct join_action *action = join_act(j, JOIN_DO_CHANGE);
+    action->base_index = s->raft.configuration_index;
     action->configuration = next;
     action->level = JOIN_LOG_INFO;
     snprintf(action->text, sizeof action->text, "%.*s", (int)text.n, (const char *)text.data);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -25,9 +26,11 @@ enum {
 static int listen_on(const struct address *address) {
   struct sockaddr_storage sockaddr;
   socklen_t n = sockaddr_from_address(address, &sockaddr);
-  int yes = 1;
+  int yes = 1, no = 0;
   int fd = socket(sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
+  /* [::] is IPv4's wildcard too, whatever the system's default (net.ipv6.bindv6only) is. */
+  if (address->family == ADDRESS_IP6) (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof no);
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
       bind(fd, (const struct sockaddr *)&sockaddr, n) == 0 && listen(fd, BACKLOG) == 0)
     return fd;

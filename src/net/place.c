@@ -14,16 +14,24 @@ void place_default_name(uint16_t http_port, char name[NODE_NAME_BYTES_MAX + 1]) 
     if (!isalnum((unsigned char)*at) && strchr("-_.", *at) == NULL) *at = '-';
 }
 
-int place_default_data_dir(const char *name, struct bytes *path) {
-  const char *data_home = getenv("XDG_DATA_HOME");
+/* The specification has a relative path in XDG_... ignored. */
+static int append_xdg(const char *variable, const char *below_home, const char *name, struct bytes *path) {
+  const char *xdg = getenv(variable);
   const char *home = getenv("HOME");
-  /* The specification has a relative path in XDG_DATA_HOME ignored. */
-  if (data_home != NULL && data_home[0] == '/')
-    bytes_printf(path, "%s/coracle/%s", data_home, name);
+  if (xdg != NULL && xdg[0] == '/')
+    bytes_printf(path, "%s/coracle/%s", xdg, name);
   else if (home != NULL && home[0] == '/')
-    bytes_printf(path, "%s/.local/share/coracle/%s", home, name);
+    bytes_printf(path, "%s/%s/coracle/%s", home, below_home, name);
   else
     return CORACLE_ENOTFOUND;
   bytes_append(path, "", 1);
   return 0;
+}
+
+int place_default_data_dir(const char *name, struct bytes *path) {
+  return append_xdg("XDG_DATA_HOME", ".local/share", name, path);
+}
+
+int place_default_secret_file(struct bytes *path) {
+  return append_xdg("XDG_CONFIG_HOME", ".config", "secret", path);
 }

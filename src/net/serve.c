@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "coracle/version.h"
 #include "disk/data_dir.h"
+#include "disk/secret.h"
 #include "net/listener.h"
 #include "net/place.h"
 #include "net/udp.h"
@@ -17,6 +18,7 @@
 
 enum {
   STATUS_FAILED = 1,
+  STATUS_REFUSED = 2, /* as a bad option is */
   DESCRIPTORS_SPARE =
       64, /* beside HTTP connections: sockets, streams to peers, the loop's own, the lock, stderr */
   WHY_BYTES = 8 * 1024, /* a sentence with two paths */
@@ -27,8 +29,12 @@ struct start {
   const struct serve_options *options;
   char name[NODE_NAME_BYTES_MAX + 1];
   struct bytes data_dir; /* path with its NUL */
-  struct address http;   /* as bound */
-  char why[WHY_BYTES];   /* one sentence, when something failed */
+  struct bytes secret_file;
+  bool secret_made; /* by this process, just now */
+  uint8_t secret[NODE_SECRET_BYTES];
+  struct address http;       /* as bound */
+  struct address advertised; /* as others reach it */
+  char why[WHY_BYTES];       /* one sentence, when something failed */
 };
 
 /* The soft limit of descriptors is often 1024, below the default of connections; the hard one is far above.
@@ -42,6 +48,13 @@ static void raise_descriptor_limit(struct shell *shell, uint64_t connections_max
   log_printf(&shell->log, NODE_LOG_WARN,
              "open files are limited to %" PRIu64 ", too few for %" PRIu64 " connections (ulimit -n)",
              (uint64_t)limit.rlim_cur, connections_max);
+}
+
+static void choose_advertised(struct start *start) {
+  start->advertised = start->http;
+  if (start->options->advertise.family == ADDRESS_NONE) return;
+  start->advertised = start->options->advertise;
+  if (start->advertised.port == 0) start->advertised.port = start->http.port;
 }
 
 static bool choose_place(struct start *start) {
@@ -59,14 +72,40 @@ static bool choose_place(struct start *start) {
   return false;
 }
 
+/* 0 or the status to exit with. Of several processes that begin at once without a file one makes it. */
+static int find_secret(struct start *start) {
+  uint8_t fresh[SECRET_FILE_BYTES];
+  const char *given = start->options->secret_file;
+  int error;
+  if (given != NULL) {
+    bytes_append(&start->secret_file, given, strlen(given) + 1);
+    error = secret_read(given, start->secret, start->why, sizeof start->why);
+  } else if (place_default_secret_file(&start->secret_file) == 0) {
+    randombytes_buf(fresh, sizeof fresh);
+    error = secret_read_or_make((const char *)start->secret_file.data, fresh, start->secret,
+                                &start->secret_made, start->why, sizeof start->why);
+    sodium_memzero(fresh, sizeof fresh);
+  } else {
+    snprintf(start->why, sizeof start->why, "neither XDG_CONFIG_HOME nor HOME is set: pass --secret-file");
+    error = CORACLE_ENOTFOUND;
+  }
+  if (error == 0) {
+    start->why[0] = '\0'; /* why there was none before */
+    return 0;
+  }
+  return error == CORACLE_EIO ? STATUS_FAILED : STATUS_REFUSED;
+}
+
 static struct node *new_node(const struct start *start, const struct shell *shell) {
   const struct serve_options *options = start->options;
   struct node_options node = {
       .name = start->name,
       .start = shell_wall_ms(),
       .election = options->election,
+      .peers = options->peers,
+      .expect = (uint32_t)options->expect,
       .udp = udp_address(shell),
-      .http = start->http,
+      .http = start->advertised,
       .heartbeat_ms = (uint32_t)options->heartbeat_ms,
       .election_timeout_ms = (uint32_t)options->election_timeout_ms,
       .document_bytes_max = options->document_bytes_max,
@@ -79,8 +118,10 @@ static struct node *new_node(const struct start *start, const struct shell *shel
   randombytes_buf(&node.seed, sizeof node.seed);
   randombytes_buf(node.token, sizeof node.token);
   randombytes_buf(node.store_key, sizeof node.store_key);
+  randombytes_buf(node.entropy, sizeof node.entropy);
+  memcpy(node.secret, start->secret, sizeof node.secret);
   struct node *made = node_new(&node, shell_now_ms());
-  sodium_memzero(&node, sizeof node); /* the token gives write access */
+  sodium_memzero(&node, sizeof node); /* the token gives write access, the secret everything */
   return made;
 }
 
@@ -90,13 +131,36 @@ static void log_start(struct shell *shell, const struct start *start) {
   log_printf(&shell->log, NODE_LOG_INFO, "coracle %s: http %s, election %s, own udp %s", CORACLE_VERSION,
              address_format(&start->http, http), address_format(&shell->election, election),
              address_format(&own, udp));
+  if (!address_equal(&start->http, &start->advertised))
+    log_printf(&shell->log, NODE_LOG_INFO, "others reach this node's http at %s",
+               address_format(&start->advertised, http));
   log_printf(&shell->log, NODE_LOG_INFO, "data directory %s", (const char *)start->data_dir.data);
+  log_printf(&shell->log, NODE_LOG_INFO, "secret file %s%s", (const char *)start->secret_file.data,
+             start->secret_made ? ", made just now" : "");
+}
+
+static void explain_udp_failure(struct start *start, int error) {
+  const struct serve_options *options = start->options;
+  char text[ADDRESS_TEXT_MAX], reason[REASON_BYTES];
+  address_format(&options->election, text);
+  if (error == UV_EADDRINUSE && options->peers.n > 0)
+    snprintf(start->why, sizeof start->why,
+             "election address %s (udp) is taken by another process: with --peers it is this node's alone",
+             text);
+  else if (error == UV_EADDRNOTAVAIL && options->peers.n == 0)
+    snprintf(start->why, sizeof start->why,
+             "election address %s is not an address of this host: nodes on several hosts need --peers", text);
+  else if (error == UV_EADDRNOTAVAIL)
+    snprintf(start->why, sizeof start->why, "election address %s is not an address of this host", text);
+  else
+    snprintf(start->why, sizeof start->why, "cannot open a UDP socket on the host of %s: %s", text,
+             uv_strerror_r(error, reason, sizeof reason));
 }
 
 /* With the port and the directory its own: runs the node. */
 static int run(struct start *start, int listener) {
   struct shell *shell = memory_zalloc(sizeof *shell);
-  char text[ADDRESS_TEXT_MAX], reason[REASON_BYTES];
+  char reason[REASON_BYTES];
   int status = STATUS_FAILED;
   int error = shell_open(shell, start->options->log_level, start->name);
   if (error != 0) {
@@ -106,10 +170,9 @@ static int run(struct start *start, int listener) {
     goto free_shell;
   }
   shell->listener = listener;
-  error = udp_open(shell, &start->options->election);
+  error = udp_open(shell, &start->options->election, start->options->peers.n > 0);
   if (error != 0) {
-    snprintf(start->why, sizeof start->why, "cannot open a UDP socket on the host of %s: %s",
-             address_format(&start->options->election, text), uv_strerror_r(error, reason, sizeof reason));
+    explain_udp_failure(start, error);
     goto close_shell;
   }
   raise_descriptor_limit(shell, start->options->connections_max);
@@ -133,9 +196,15 @@ int serve(const struct serve_options *options) {
     snprintf(start.why, sizeof start.why, "cannot start libsodium");
     goto done;
   }
-  /* The port comes first: the default name, and with it the default directory, is made of it. */
+  int refused = find_secret(&start);
+  if (refused != 0) {
+    status = refused;
+    goto done;
+  }
+  /* Then the port: the default name, and with it the default directory, is made of it. */
   int listener = listener_bind(&options->http, &start.http, start.why, sizeof start.why);
   if (listener < 0) goto done;
+  choose_advertised(&start);
   if (choose_place(&start))
     lock = data_dir_open((const char *)start.data_dir.data, start.why, sizeof start.why);
   if (lock < 0) {
@@ -146,6 +215,8 @@ int serve(const struct serve_options *options) {
   data_dir_close(lock);
 done:
   if (start.why[0] != '\0') fprintf(stderr, "coracle serve: %s\n", start.why);
+  sodium_memzero(start.secret, sizeof start.secret);
+  bytes_close(&start.secret_file);
   bytes_close(&start.data_dir);
   return status;
 }

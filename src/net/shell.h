@@ -39,7 +39,7 @@ struct shell {
   int exit_status;
 
   /* udp.c */
-  uv_udp_t udp;                 /* the node's own socket */
+  uv_udp_t udp;                 /* the node's own socket; across hosts there is no other */
   struct address election;      /* the well-known address */
   uv_udp_t *election_socket;    /* NULL: none is open; owned, freed in its close callback */
   bool election_held;           /* it is bound */

@@ -28,9 +28,9 @@ static int bind_exclusively(uv_udp_t *udp, const struct address *address) {
   return uv_udp_bind(udp, (const struct sockaddr *)&sockaddr, 0);
 }
 
-int udp_open(struct shell *shell, const struct address *election) {
+int udp_open(struct shell *shell, const struct address *election, bool election_is_own) {
   struct address own = *election;
-  own.port = 0;
+  if (!election_is_own) own.port = 0;
   shell->election = *election;
   int error = bind_exclusively(&shell->udp, &own);
   return error != 0 ? error : uv_udp_recv_start(&shell->udp, shell_allocate, on_datagram);
