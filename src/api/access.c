@@ -40,10 +40,18 @@ static bool leader_is_ready(struct exchange *x) {
 }
 
 bool access_read(struct exchange *x) {
-  if (x->stale) return true;
-  if (x->view->role == CORACLE_RAFT_LEADER) return leader_is_ready(x);
-  if (x->view->leader != NULL) return true;
+  if (x->consistency.stale || x->view->leader != NULL) return true;
   access_refuse_leaderless(&x->answer);
+  return false;
+}
+
+bool access_ready(struct exchange *x) {
+  if (x->consistency.stale) return true;
+  if (!access_read(x)) return false;
+  if (x->view->role == CORACLE_RAFT_LEADER) return leader_is_ready(x);
+  if (x->view->leader_linked) return true;
+  answer_problem(&x->answer, PROBLEM_NOT_READY,
+                 "The leader is known, but its stream to this node is not open yet; try again.");
   return false;
 }
 

@@ -4,8 +4,10 @@
 
 #include "api/exchange.h"
 
-/* False: answered with why not, and Retry-After. */
+/* False: no leader is known to ask, and it is answered with why not, and Retry-After. */
 bool access_read(struct exchange *);
+/* Likewise for /readyz: whether a read that came now would be answered soon. */
+bool access_ready(struct exchange *);
 
 /* True: this node leads and takes writes. False: *action says what became of the request (answered, or to be
  * forwarded). */

@@ -43,6 +43,8 @@ void answer_begin(const struct answer *a, int status, enum cache cache) {
   http_response_header_u64(a->out, "Coracle-Term", a->view->term);
   http_response_header(a->out, "Coracle-Node", slice_of(a->api->name));
   http_response_header(a->out, "Coracle-Role", role_name(a->view->role));
+  if (a->stale && a->view->freshness_known)
+    http_response_header_u64(a->out, "Coracle-Staleness-Ms", a->view->staleness_ms);
 }
 
 void answer_end_json(const struct answer *a, struct bytes *body) {

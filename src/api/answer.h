@@ -20,6 +20,7 @@ struct answer {
   bool keep_alive;
   bool head_only;    /* it answers HEAD: the body's length without the body */
   struct bytes *out; /* where it is written */
+  bool stale;        /* it answers a stale read, and says how old the state is */
 };
 
 /* A cache may keep documents if it asks each time whether they are current; all else is of the moment. */

@@ -10,7 +10,9 @@
 #include "api/forward.h"
 #include "api/members.h"
 #include "api/parameters.h"
+#include "api/reads.h"
 #include "api/routes.h"
+#include "api/writes.h"
 #include "base/memory.h"
 #include "http/response.h"
 
@@ -50,17 +52,17 @@ static bool names_are_valid(struct exchange *x) {
   return true;
 }
 
-static bool may_answer(struct exchange *x, enum access access, enum api_action *action) {
-  *action = API_RESPONDED;
-  switch (access) {
+static enum api_action answer_now_or_later(struct exchange *x, const struct route *route) {
+  enum api_action action;
+  switch (route->access) {
   case ACCESS_READ:
-    return access_read(x);
+    return reads_begin(x, route->endpoint);
   case ACCESS_WRITE:
-    return access_write(x, action);
+    return access_write(x, &action) ? route->endpoint(x) : action;
   case ACCESS_ANY:
     break;
   }
-  return true;
+  return route->endpoint(x);
 }
 
 enum api_action api_request(struct api *api, const struct api_view *view, struct replica *replica,
@@ -68,7 +70,7 @@ enum api_action api_request(struct api *api, const struct api_view *view, struct
                             struct bytes *out) {
   *call = (struct api_call){.keep_alive = request->keep_alive, .head_only = request->method == HTTP_HEAD_};
   struct exchange x = {
-      .answer = {api, view, call->keep_alive, call->head_only, out},
+      .answer = {api, view, call->keep_alive, call->head_only, out, false},
       .api = api,
       .view = view,
       .replica = replica,
@@ -76,18 +78,36 @@ enum api_action api_request(struct api *api, const struct api_view *view, struct
       .call = call,
       .waiter = waiter,
   };
-  enum api_action action = API_RESPONDED;
   const struct route *route = route_find(&x);
   if (route == NULL || !forwarded_is_genuine(&x) || !parameters_read(&x, route->parameters) ||
-      !names_are_valid(&x) || !may_answer(&x, route->access, &action)) {
-    return action;
+      !names_are_valid(&x)) {
+    return API_RESPONDED;
   }
-  return route->endpoint(&x);
+  return answer_now_or_later(&x, route);
+}
+
+void api_complete(struct api *api, const struct api_view *view, struct replica *replica,
+                  const struct api_call *call, struct replica_result *result, struct bytes *out) {
+  if (call->kept != NULL)
+    reads_complete(api, view, replica, call, result->verdict, out);
+  else
+    writes_complete(api, view, call, result, out);
+}
+
+bool api_cancel(struct replica *replica, struct api_call *call) {
+  if (call->kept == NULL) return false;
+  replica_cancel_read(replica, &call->read);
+  return true;
+}
+
+void api_call_close(struct api_call *call) {
+  free(call->kept);
+  call->kept = NULL;
 }
 
 void api_malformed(struct api *api, const struct api_view *view, const struct http_error *error,
                    struct bytes *out) {
-  const struct answer a = {api, view, false, false, out};
+  const struct answer a = {api, view, false, false, out, false};
   struct bytes body = {0};
   problem_open_http(&body, error->status, error->code, error->detail);
   if (error->status == 413) member_u64(&body, "limit", api->document_bytes_max);

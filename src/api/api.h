@@ -1,8 +1,9 @@
 /* The HTTP endpoints: a parsed request in, the bytes of its answer out, now or once the log has decided.
  *
- * A request is answered at once (API_RESPONDED), or waits for its entry to be applied (API_WAITING, then
- * api_complete()), or is sent on to the leader (API_FORWARD), or turns the connection into a replication
- * stream (API_UPGRADE). docs/api.md describes every endpoint, and which node answers it. */
+ * A request is answered at once (API_RESPONDED), or waits for its entry to be applied or, a read, for the
+ * store to be new enough (API_WAITING, then api_complete()), or is sent on to the leader (API_FORWARD), or
+ * turns the connection into a replication stream (API_UPGRADE). docs/api.md describes every endpoint, and
+ * which node answers it. */
 #ifndef CORACLE_API_API_H
 #define CORACLE_API_API_H
 
@@ -58,6 +59,9 @@ struct api_view {
   const char *no_leader_reason; /* one sentence; when leader is NULL: "need 2 of 3 voters, reached 1; ..." */
   const char *writes_stopped;   /* one sentence, on a leader that must not take writes; else NULL */
   bool committed_own_term;      /* leader only: it has committed an entry of its term, so it may serve */
+  bool leader_linked;           /* follower only: the leader's stream is open, so it can be asked */
+  bool freshness_known;         /* it has once heard what is committed */
+  uint64_t staleness_ms;        /* how old its state may be, if known */
   const uint8_t *leader_token;  /* WRITE_TOKEN_BYTES; NULL: not known */
 };
 
@@ -65,9 +69,14 @@ struct api;
 struct api *api_new(const struct api_options *);
 void api_free(struct api *); /* NULL is fine */
 
-/* What is remembered of a request while it waits. Plain data, the caller's. */
+struct kept_read;
+
+/* What is remembered of a request while it waits. The caller's; stays where it is until it was completed or
+ * cancelled, and ends with api_call_close(). */
 struct api_call {
-  uint8_t kind; /* private to api/ */
+  uint8_t kind;             /* private to api/ */
+  struct kept_read *kept;   /* of a read that waits; private to api/ */
+  struct replica_read read; /* likewise */
   bool keep_alive;
   bool head_only;
   bool minimal; /* Prefer: return=minimal */
@@ -75,7 +84,7 @@ struct api_call {
 
 enum api_action {
   API_RESPONDED, /* `out` has the whole response */
-  API_WAITING,   /* a command was proposed; `waiter` will get a result: pass it to api_complete() */
+  API_WAITING,   /* `waiter` will get a result from the replica: pass it to api_complete() */
   API_FORWARD,   /* send the request on to the leader; api_forward_request() writes what to send */
   API_UPGRADE,   /* `out` has 101; from the next byte on the connection carries frames from a leader */
 };
@@ -86,8 +95,12 @@ enum api_action api_request(struct api *, const struct api_view *, struct replic
                             struct bytes *out);
 
 /* The answer of a request that waited. Releases the result's record. */
-void api_complete(struct api *, const struct api_view *, const struct api_call *, struct replica_result *,
-                  struct bytes *out);
+void api_complete(struct api *, const struct api_view *, struct replica *, const struct api_call *,
+                  struct replica_result *, struct bytes *out);
+/* The client of a request that waits has gone. True: nothing will come for it any more. False: it is in the
+ * log, and its result is still to come. */
+bool api_cancel(struct replica *, struct api_call *);
+void api_call_close(struct api_call *);
 
 /* The request as it goes to the leader: the same method, target, end-to-end headers and body, with
  * "Authorization: Bearer" of the leader's token and "Coracle-Forwarded-By". */

@@ -117,5 +117,6 @@ enum api_action livez_get(struct exchange *x) {
 }
 
 enum api_action readyz_get(struct exchange *x) {
-  return access_read(x) ? answer_ok(x) : API_RESPONDED;
+  x->answer.stale = x->consistency.stale;
+  return access_ready(x) ? answer_ok(x) : API_RESPONDED;
 }

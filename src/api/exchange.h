@@ -21,6 +21,18 @@ enum parameter {
   PARAMETER_CONSISTENCY = 1,
   PARAMETER_LIMIT = 2,
   PARAMETER_AFTER = 4,
+  PARAMETER_MAX_STALE = 8,
+  PARAMETER_MIN_REVISION = 16,
+  PARAMETER_WAIT = 32,
+};
+
+/* What a read asks of the state that it is answered from. */
+struct consistency {
+  bool stale;            /* ?consistency=stale: this node's own state will do ... */
+  bool bounded;          /* ... if it is no older than ... */
+  uint64_t stale_ms_max; /* ?max_stale_ms= */
+  uint64_t min_revision; /* ?min_revision=; 0: any */
+  uint64_t wait_ms;      /* ?wait_ms=, or its default */
 };
 
 struct exchange {
@@ -33,9 +45,9 @@ struct exchange {
   void *waiter;            /* the caller's, for replica_propose() */
   struct slice collection; /* from the path, where the route has one: valid */
   struct slice id;         /* likewise */
-  bool stale;              /* ?consistency=stale */
-  uint64_t limit;          /* ?limit=, or its default */
-  struct slice after;      /* ?after=, or empty */
+  struct consistency consistency;
+  uint64_t limit;     /* ?limit=, or its default */
+  struct slice after; /* ?after=, or empty */
 };
 
 /* The endpoints. Each answers, or says what else is to happen. */

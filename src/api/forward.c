@@ -115,7 +115,7 @@ void api_forward_response(const struct api_call *call, int status, struct slice 
 
 void api_forward_failed(struct api *api, const struct api_view *view, const struct api_call *call, bool sent,
                         struct bytes *out) {
-  struct answer a = {api, view, call->keep_alive, call->head_only, out};
+  struct answer a = {api, view, call->keep_alive, call->head_only, out, false};
   if (sent)
     answer_outcome_unknown(&a);
   else

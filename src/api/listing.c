@@ -1,11 +1,22 @@
 /* Lists, a page at a time: the collections, and the documents of one. */
+#include <inttypes.h>
+
 #include "api/exchange.h"
 #include "api/members.h"
+#include "api/reads.h"
 #include "http/response.h"
 
 /* A page ends early when it holds this much, so that no answer holds a thousand documents of a mebibyte each.
  */
 enum { PAGE_BYTES_MAX = 4 * 1024 * 1024 };
+
+/* A page that waited for a revision is followed by pages that do. */
+static void link_consistency(struct bytes *link, const struct consistency *wanted) {
+  if (wanted->stale) bytes_append_string(link, "&consistency=stale");
+  if (wanted->bounded) bytes_printf(link, "&max_stale_ms=%" PRIu64, wanted->stale_ms_max);
+  if (wanted->min_revision > 0) bytes_printf(link, "&min_revision=%" PRIu64, wanted->min_revision);
+  if (wanted->wait_ms != WAIT_DEFAULT_MS) bytes_printf(link, "&wait_ms=%" PRIu64, wanted->wait_ms);
+}
 
 /* Link (RFC 8288) to the page after this one, with the same parameters. */
 static void answer_next(struct exchange *x, struct slice last) {
@@ -14,7 +25,7 @@ static void answer_next(struct exchange *x, struct slice last) {
   bytes_append_slice(&link, x->request->path);
   bytes_append_string(&link, "?limit=");
   bytes_append_u64(&link, x->limit);
-  if (x->stale) bytes_append_string(&link, "&consistency=stale");
+  link_consistency(&link, &x->consistency);
   bytes_append_string(&link, "&after=");
   percent_encode(&link, last);
   bytes_append_string(&link, ">; rel=\"next\"");

@@ -1,8 +1,10 @@
 #include "api/parameters.h"
 
+#include "api/reads.h"
+
 static bool read_consistency(struct exchange *x, struct slice value) {
-  x->stale = slice_is(value, "stale");
-  if (x->stale || slice_is(value, "linearizable")) return true;
+  x->consistency.stale = slice_is(value, "stale");
+  if (x->consistency.stale || slice_is(value, "linearizable")) return true;
   answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
                  "consistency is \"%.*s\"; it can be linearizable (the default) or stale.", (int)value.n,
                  value.at);
@@ -21,6 +23,30 @@ static bool read_after(struct exchange *x, struct slice value) {
   return true;
 }
 
+static bool read_max_stale(struct exchange *x, struct slice value) {
+  x->consistency.bounded = true;
+  if (slice_to_u64(value, &x->consistency.stale_ms_max)) return true;
+  answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
+                 "max_stale_ms is \"%.*s\"; it can be a number of milliseconds.", (int)value.n, value.at);
+  return false;
+}
+
+static bool read_min_revision(struct exchange *x, struct slice value) {
+  if (slice_to_u64(value, &x->consistency.min_revision)) return true;
+  answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
+                 "min_revision is \"%.*s\"; it can be a number, such as that of an ETag without its quotes.",
+                 (int)value.n, value.at);
+  return false;
+}
+
+static bool read_wait(struct exchange *x, struct slice value) {
+  if (slice_to_u64(value, &x->consistency.wait_ms) && x->consistency.wait_ms <= WAIT_MAX_MS) return true;
+  answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
+                 "wait_ms is \"%.*s\"; it can be a number of milliseconds from 0 to %d.", (int)value.n,
+                 value.at, WAIT_MAX_MS);
+  return false;
+}
+
 static const struct {
   const char *name;
   enum parameter bit;
@@ -29,12 +55,16 @@ static const struct {
     {"consistency", PARAMETER_CONSISTENCY, read_consistency},
     {"limit", PARAMETER_LIMIT, read_limit},
     {"after", PARAMETER_AFTER, read_after},
+    {"max_stale_ms", PARAMETER_MAX_STALE, read_max_stale},
+    {"min_revision", PARAMETER_MIN_REVISION, read_min_revision},
+    {"wait_ms", PARAMETER_WAIT, read_wait},
 };
 enum { PARAMETERS_N = sizeof parameters / sizeof *parameters };
 
 bool parameters_read(struct exchange *x, unsigned known) {
   unsigned seen = 0;
   x->limit = LIST_LIMIT_DEFAULT;
+  x->consistency.wait_ms = WAIT_DEFAULT_MS;
   for (size_t i = 0; i < x->request->parameters_n; i++) {
     struct slice name = x->request->parameters[i].name;
     size_t p = 0;
@@ -52,5 +82,8 @@ bool parameters_read(struct exchange *x, unsigned known) {
     seen |= parameters[p].bit;
     if (!parameters[p].read(x, x->request->parameters[i].value)) return false;
   }
-  return true;
+  if (!x->consistency.bounded || x->consistency.stale) return true;
+  answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
+                 "max_stale_ms comes with consistency=stale only: no other read is stale at all.");
+  return false;
 }

@@ -34,6 +34,9 @@
   X(UPGRADE_REQUIRED, 426, "upgrade_required", "Only the replication protocol is spoken here")               \
   X(NO_LEADER, 503, "no_leader", "No leader is known")                                                       \
   X(LEADER_UNREACHABLE, 503, "leader_unreachable", "The leader could not be asked")                          \
+  X(TOO_STALE, 503, "too_stale", "The data here is older than the request allows")                           \
+  X(REVISION_NOT_REACHED, 504, "revision_not_reached", "This node has not applied that revision")            \
+  X(READ_TIMED_OUT, 504, "read_timed_out", "The leader did not confirm the read in time")                    \
   X(NOT_READY, 503, "not_ready", "This node cannot serve yet")                                               \
   X(WRITES_STOPPED, 503, "writes_stopped", "The leader takes no writes")                                     \
   X(BUSY, 503, "busy", "Too much is waiting to be committed")                                                \

@@ -7,12 +7,15 @@
 #define PATH_DOCUMENT PATH_COLLECTION "/{id}"
 
 /* Parameters. */
-enum { READING = PARAMETER_CONSISTENCY, LISTING = PARAMETER_CONSISTENCY | PARAMETER_LIMIT | PARAMETER_AFTER };
+enum {
+  READING = PARAMETER_CONSISTENCY | PARAMETER_MAX_STALE | PARAMETER_MIN_REVISION | PARAMETER_WAIT,
+  LISTING = READING | PARAMETER_LIMIT | PARAMETER_AFTER,
+};
 
 static const struct route routes[] = {
     {"/", HTTP_GET_, ACCESS_ANY, 0, root_get},
     {"/livez", HTTP_GET_, ACCESS_ANY, 0, livez_get},
-    {"/readyz", HTTP_GET_, ACCESS_ANY, READING, readyz_get},
+    {"/readyz", HTTP_GET_, ACCESS_ANY, PARAMETER_CONSISTENCY, readyz_get},
     {"/v1/cluster", HTTP_GET_, ACCESS_ANY, 0, cluster_get},
     {"/v1/replication", HTTP_GET_, ACCESS_ANY, 0, replication_get},
     {PATH_COLLECTIONS, HTTP_GET_, ACCESS_READ, LISTING, collections_get},

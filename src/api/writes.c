@@ -1,4 +1,5 @@
 /* Changing one document: a command is proposed now, and the request answered when it has been applied. */
+#include "api/writes.h"
 #include "api/access.h"
 #include "api/body.h"
 #include "api/conditions.h"
@@ -146,9 +147,9 @@ static void answer_applied(const struct answer *a, const struct api_call *call,
   }
 }
 
-void api_complete(struct api *api, const struct api_view *view, const struct api_call *call,
-                  struct replica_result *result, struct bytes *out) {
-  struct answer a = {api, view, call->keep_alive, call->head_only, out};
+void writes_complete(struct api *api, const struct api_view *view, const struct api_call *call,
+                     struct replica_result *result, struct bytes *out) {
+  struct answer a = {api, view, call->keep_alive, call->head_only, out, false};
   switch (result->verdict) {
   case REPLICA_APPLIED:
     answer_applied(&a, call, &result->store);
@@ -162,6 +163,8 @@ void api_complete(struct api *api, const struct api_view *view, const struct api
     access_refuse_leaderless(&a);
     break;
   case REPLICA_BUSY:
+  case REPLICA_READABLE:
+  case REPLICA_TOO_LATE:
     answer_problem(&a, PROBLEM_BUSY,
                    "Too much is waiting to be committed, so the write was not taken; try again.");
   }

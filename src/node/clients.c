@@ -1,6 +1,8 @@
 /* HTTP connections. Requests are taken in order and answered in order: writes of one connection may be in the
- * log together, a read waits until the writes before it are answered, so that a client that pipelines reads
- * what it wrote. Deadlines start with what they measure and are not renewed by a trickle of bytes. */
+ * log together, and reads may wait together, but a read is not begun until the writes before it are answered,
+ * nor a write until the reads are, so that a client that pipelines reads what it wrote and not what it was
+ * yet to write (RFC 9112, 9.3.2). Deadlines start with what they measure and are not renewed by a trickle of
+ * bytes. */
 #include "base/memory.h"
 #include "node/core.h"
 
@@ -32,6 +34,7 @@ static void call_free(struct call *call) {
     list_remove(&call->link);
     call->stream->calls_n--;
   }
+  api_call_close(&call->api);
   bytes_close(&call->answer);
   free(call);
 }
@@ -43,10 +46,24 @@ static bool is_finished(const struct node_stream *stream) {
          (stream->last_request || (stream->ended && stream->in.n == 0));
 }
 
-/* Moves the answers that are due, in order, to the connection's output. */
+static bool has_room(const struct node_stream *stream) {
+  return stream->undrained_bytes + stream->out.n < UNDRAINED_BYTES_MAX;
+}
+
+static void complete(struct node *node, struct call *call, struct replica_result *result) {
+  api_complete(node->api, node_view(node), node->replica, &call->api, result, &call->answer);
+  call->done = true;
+  if (call->stream != NULL && !call->api.keep_alive) call->stream->last_request = true;
+}
+
+/* Moves the answers that are ready, in order, to the connection's output. A read that is due is answered only
+ * now, so that many of them, on a connection that takes its time, cost the memory of one: the state becomes
+ * only newer meanwhile. */
 static void release_answers(struct node *node, struct node_stream *stream) {
   for (struct list_link *first; (first = list_first(&stream->calls)) != NULL;) {
     struct call *call = CONTAINER_OF(first, struct call, link);
+    if (call->is_due && !call->done && has_room(stream))
+      complete(node, call, &(struct replica_result){.verdict = call->verdict});
     if (!call->done) break;
     bytes_append(&stream->out, call->answer.data, call->answer.n);
     call_free(call);
@@ -82,6 +99,37 @@ void client_complete(struct node *node, struct call *call) {
   client_continue(node, stream);
 }
 
+void client_result(struct node *node, struct call *call, struct replica_result *result) {
+  struct node_stream *stream = call->stream;
+  if (stream == NULL || call->is_write) {
+    complete(node, call, result);
+    client_complete(node, call);
+    return;
+  }
+  call->is_due = true;
+  call->verdict = result->verdict;
+  if (stream->closing) return;
+  release_answers(node, stream);
+  client_continue(node, stream);
+}
+
+/* The state that they were to be answered from is given up. */
+void clients_abandon(struct node *node) {
+  struct list_link *next;
+  for (struct list_link *at = list_first(&node->streams); at != NULL; at = next) {
+    struct node_stream *stream = CONTAINER_OF(at, struct node_stream, link);
+    next = list_next(&node->streams, at);
+    if (stream->kind != STREAM_CLIENT || stream->closing) continue;
+    for (struct list_link *link = list_first(&stream->calls); link != NULL;
+         link = list_next(&stream->calls, link)) {
+      struct call *call = CONTAINER_OF(link, struct call, link);
+      if (call->is_due && !call->done)
+        complete(node, call, &(struct replica_result){.verdict = REPLICA_NOT_LEADER});
+    }
+    release_answers(node, stream);
+  }
+}
+
 /* ---- Requests ---- */
 
 static bool is_write(const struct http_request *request) {
@@ -91,6 +139,7 @@ static bool is_write(const struct http_request *request) {
 
 static void handle_request(struct node *node, struct node_stream *stream) {
   struct call *call = call_new(stream);
+  call->is_write = is_write(&stream->request);
   enum api_action action = api_request(node->api, node_view(node), node->replica, &stream->request,
                                        &call->api, call, &call->answer);
   if (!call->api.keep_alive) stream->last_request = true;
@@ -116,8 +165,16 @@ static void handle_request(struct node *node, struct node_stream *stream) {
   }
 }
 
+/* All that are unanswered are of one kind; an upgrade ends them. */
+static bool may_begin(const struct node_stream *stream) {
+  struct list_link *first = list_first(&stream->calls);
+  if (first == NULL) return true;
+  const struct call *call = CONTAINER_OF(first, struct call, link);
+  return !stream->request.upgrade && call->is_write == is_write(&stream->request);
+}
+
 static void take_request(struct node *node, struct node_stream *stream) {
-  if (stream->calls_n > 0 && !is_write(&stream->request))
+  if (!may_begin(stream))
     stream->deferred = true; /* what it points to is the parser's, which rests until then */
   else
     handle_request(node, stream);
@@ -133,7 +190,7 @@ static void answer_malformed(struct node *node, struct node_stream *stream, cons
 
 static bool may_take_more(const struct node_stream *stream) {
   return !stream->closing && !stream->close_when_flushed && !stream->last_request && !stream->deferred &&
-         stream->calls_n < PIPELINE_MAX && stream->undrained_bytes + stream->out.n < UNDRAINED_BYTES_MAX;
+         stream->calls_n < PIPELINE_MAX && has_room(stream);
 }
 
 /* Takes what it can of data[0..n) and says how much that was. */
@@ -208,6 +265,7 @@ void client_receive(struct node *node, struct node_stream *stream, const uint8_t
 
 void client_continue(struct node *node, struct node_stream *stream) {
   if (stream->closing || stream->kind != STREAM_CLIENT) return;
+  release_answers(node, stream);
   if (stream->deferred && stream->calls_n == 0) {
     stream->deferred = false;
     handle_request(node, stream);
@@ -223,7 +281,7 @@ void client_ended(struct node *node, struct node_stream *stream) {
 void client_closed(struct node *node, struct node_stream *stream) {
   for (struct list_link *first; (first = list_first(&stream->calls)) != NULL;) {
     struct call *call = CONTAINER_OF(first, struct call, link);
-    if (call->done) {
+    if (call->done || call->is_due || api_cancel(node->replica, &call->api)) {
       call_free(call);
       continue;
     }

@@ -5,13 +5,17 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct replica *new_replica(struct node *node) {
   struct replica_options options = {.raft = {.id = join_id(node->join),
                                              .seed = random_next(&node->random),
                                              .heartbeat_ms = node->options.heartbeat_ms,
-                                             .election_timeout_ms = node->options.election_timeout_ms}};
+                                             .election_timeout_ms = node->options.election_timeout_ms,
+                                             .chunk_bytes_max = node->options.chunk_bytes_max}};
+  options.compact_bytes = node->options.compact_bytes;
+  options.durable = node->options.durable;
   memcpy(options.store_key, node->options.store_key, sizeof options.store_key);
   return replica_new(&options);
 }
@@ -31,58 +35,29 @@ void consensus_situation(struct node *node, struct join_situation *situation) {
 
 /* ---- Messages ---- */
 
-static void send_or_hold(struct node *node, struct held *held) {
-  if (held->after_sequence <= replica_persisted_sequence(node->replica)) {
-    if (held->stream != NULL) {
-      bytes_append(&held->stream->out, held->bytes.data, held->bytes.n);
-      node_stream_touch(node, held->stream);
-    } else {
-      effect_send(node, &held->to, &held->bytes);
-    }
-    bytes_close(&held->bytes);
-  } else {
-    *(struct held *)queue_push(&node->held) = *held;
-  }
-}
-
 static void send_message(struct node *node, const struct coracle_raft_message *message) {
-  struct held held = {.after_sequence = message->after_sequence, .peer = message->to};
+  struct held held = {.after_sequence = storage_sequence_of(node, message->after_sequence)};
+  if (!storage_identity_is_current(node)) return;
   if (raft_message_is_datagram(message)) {
     struct join_situation situation;
     consensus_situation(node, &situation);
     if (!join_find_address(node->join, &situation, message->to, &held.to)) return; /* it will be heard of */
-    datagram_build_raft(node, message, &held.bytes);
+    datagram_of_raft(message, &held.datagram, &held.bytes);
   } else {
-    held.kind = message->type == CORACLE_RAFT_APPEND ? STREAM_FOLLOWER : STREAM_LEADER;
-    held.stream = link_find(node, message->to, held.kind);
-    if (held.stream == NULL) return; /* it ended; the core hears of it in this turn */
-    if (message->after_sequence <= replica_persisted_sequence(node->replica)) {
-      raft_message_put_frame(&held.stream->out,
+    held.peer = message->to;
+    held.kind = raft_message_is_leaders(message) ? STREAM_FOLLOWER : STREAM_LEADER;
+    struct node_stream *stream = link_find(node, held.peer, held.kind);
+    if (stream == NULL) return; /* it ended; the core hears of it in this turn */
+    if (storage_has(node, held.after_sequence)) {
+      raft_message_put_frame(&stream->out,
                              message); /* straight to where it belongs: entries are many bytes */
-      node_stream_touch(node, held.stream);
+      node_stream_touch(node, stream);
       return;
     }
+    held.stream_serial = stream->serial;
     raft_message_put_frame(&held.bytes, message);
   }
-  send_or_hold(node, &held);
-}
-
-/* What is due may stand behind what is not: an acknowledgement waits for its entries, a vote or heartbeat
- * behind it for nothing but the term. A stream that has ended since takes its messages with it. */
-static void release_held(struct node *node) {
-  for (size_t n = node->held.n; n > 0; n--) {
-    struct held held = *(struct held *)queue_at(&node->held, 0);
-    queue_pop(&node->held);
-    if (held.stream != NULL && held.stream != link_find(node, held.peer, held.kind))
-      bytes_close(&held.bytes);
-    else
-      send_or_hold(node, &held);
-  }
-}
-
-static void drop_held(struct node *node) {
-  for (struct held *first; (first = queue_at(&node->held, 0)) != NULL; queue_pop(&node->held))
-    bytes_close(&first->bytes);
+  storage_send(node, &held);
 }
 
 /* ---- The core's effects ---- */
@@ -95,6 +70,23 @@ static const char *member_name(struct node *node, uint64_t id, struct join_membe
   return member != NULL && join_member_decode(member, info) == 0 ? info->name : NULL;
 }
 
+static const char *step_down_text(enum coracle_raft_step_down reason) {
+  switch (reason) {
+  case CORACLE_RAFT_NO_QUORUM:
+    return "a majority of the voters is out of contact";
+  case CORACLE_RAFT_DISK_STALLED:
+    return "this node's disk hangs";
+  case CORACLE_RAFT_COMMIT_STALLED:
+    return "the voters answer, but acknowledge nothing";
+  case CORACLE_RAFT_REMOVED:
+    return "this node was removed";
+  case CORACLE_RAFT_NOT_STEPPED_DOWN: /* it started afresh */
+  case CORACLE_RAFT_NEWER_TERM:
+    break;
+  }
+  return "a newer term has begun";
+}
+
 /* Every change of role is one line, however many steps it took. A leader whose name the log has not told yet
  * is named when it has. */
 static void log_role(struct node *node) {
@@ -105,9 +97,8 @@ static void log_role(struct node *node) {
   if (leads && (!led || node->logged_term != status->term)) {
     effect_log(node, NODE_LOG_INFO, "leading term %" PRIu64, status->term);
   } else if (led && !leads) {
-    effect_log(node, NODE_LOG_INFO, "no longer leading: %s",
-               status->term > node->logged_term ? "a newer term has begun"
-                                                : "a majority of the voters is out of contact");
+    effect_log(node, status->resting_until_ms > 0 ? NODE_LOG_WARN : NODE_LOG_INFO, "no longer leading: %s",
+               step_down_text(status->stepped_down));
   }
   node->logged_role = status->role;
   const char *name = member_name(node, status->leader, &info);
@@ -149,14 +140,19 @@ void consensus_role_changed(struct node *node) {
   forward_leader_changed(node);
 }
 
-static void carry_out(struct node *node, const struct coracle_raft_effects *effects) {
+void consensus_carry_out(struct node *node, const struct coracle_raft_effects *effects) {
+  storage_persist(node, &effects->persist);
   for (size_t i = 0; i < effects->messages_n; i++) send_message(node, &effects->messages[i]);
   node->raft_wakeup_ms = effects->wakeup_ms;
   node->view_valid = false;
+  snapshots_log(node, &effects->persist);
   const bool new_members = log_configuration(node);
+  const bool committed = effects->commit_index >= node->logged_configuration &&
+                         node->committed_configuration != node->logged_configuration;
+  if (committed) node->committed_configuration = node->logged_configuration;
   if (effects->role_changed || node->logged_leader == 0) log_role(node);
   if (effects->role_changed) consensus_role_changed(node);
-  if (effects->role_changed || new_members) consensus_changed(node);
+  if (effects->role_changed || new_members || committed) consensus_changed(node);
 }
 
 bool consensus_step(struct node *node, struct coracle_raft_event *event) {
@@ -168,15 +164,30 @@ bool consensus_step(struct node *node, struct coracle_raft_event *event) {
     abort();
   }
   if (error != 0) return false;
-  carry_out(node, effects);
+  consensus_carry_out(node, effects);
   return true;
+}
+
+static void flush_proposals(struct node *node) {
+  const struct coracle_raft_effects *effects;
+  if (!replica_has_proposals(node->replica)) return;
+  if (storage_is_full(node)) {
+    replica_refuse(node->replica);
+    return;
+  }
+  replica_flush(node->replica, node->now_ms, &effects);
+  if (effects != NULL) consensus_carry_out(node, effects);
 }
 
 void consensus_flush(struct node *node) {
   const struct coracle_raft_effects *effects;
-  if (!replica_has_proposals(node->replica)) return;
-  replica_flush(node->replica, node->now_ms, &effects);
-  if (effects != NULL) carry_out(node, effects);
+  flush_proposals(node);
+  replica_flush_reads(node->replica, node->now_ms, &effects);
+  if (effects != NULL) consensus_carry_out(node, effects);
+}
+
+bool consensus_has_queued(const struct node *node) {
+  return replica_has_proposals(node->replica) || replica_has_reads(node->replica, node->now_ms);
 }
 
 /* ---- What join/ wants ---- */
@@ -199,18 +210,30 @@ static void begin(struct node *node, const struct coracle_raft_configuration *fo
   struct coracle_raft_event event = {.type = CORACLE_RAFT_START, .start = {.founding = founding}};
   node->member = true;
   node->founded_wall_ms = founding != NULL ? node->wall_ms : 0;
+  storage_begin_identity(node);
   bool started = consensus_step(node, &event);
   assert(started);
+  storage_end_identity(node);
   consensus_changed(node);
+}
+
+void consensus_restore(struct node *node, const struct node_restored *restored) {
+  const struct coracle_raft_effects *effects;
+  int error = replica_restore(node->replica, &restored->raft, restored->image, node->now_ms, &effects);
+  if (error != 0) {
+    fprintf(stderr, "coracle: what storage holds does not fit together: %s\n", coracle_raft_strerror(error));
+    abort();
+  }
+  node->member = true;
+  node->raft_wakeup_ms = effects->wakeup_ms;
+  log_configuration(node);
 }
 
 static bool answer_results(struct node *node) {
   struct replica_result result;
   bool any = false;
   while (replica_next_result(node->replica, &result)) {
-    struct call *call = result.waiter;
-    api_complete(node->api, node_view(node), &call->api, &result, &call->answer);
-    client_complete(node, call);
+    client_result(node, result.waiter, &result);
     any = true;
   }
   return any;
@@ -218,8 +241,10 @@ static bool answer_results(struct node *node) {
 
 /* An answer may let the next request of its connection in, which is answered in the same way. */
 void consensus_abandon(struct node *node) {
-  do replica_abandon(node->replica);
-  while (answer_results(node));
+  do {
+    replica_abandon(node->replica);
+    clients_abandon(node);
+  } while (answer_results(node));
 }
 
 /* Everything that was of the old identity goes: streams, log, documents. Requests that waited get their
@@ -231,13 +256,15 @@ static void start_afresh(struct node *node) {
     node->leader_stream = NULL;
   }
   consensus_abandon(node);
-  drop_held(node);
+  storage_drop_held(node);
+  storage_begin_identity(node);
+  storage_end_identity(node);
   replica_free(node->replica);
   consensus_start(node);
   node->member = false;
   node->view_valid = false;
   node->logged_role = CORACLE_RAFT_FOLLOWER;
-  node->logged_term = node->logged_leader = node->logged_configuration = 0;
+  node->logged_term = node->logged_leader = node->logged_configuration = node->committed_configuration = 0;
   node->texts_index = node->texts_term = 0;
   consensus_changed(node);
 }
@@ -249,6 +276,7 @@ static void change_configuration(struct node *node, const struct join_action *ac
   struct coracle_raft_status status;
   coracle_raft_status(replica_raft(node->replica), node->now_ms, &status);
   if (!status.configuration_committed || !status.committed_own_term) return;
+  if (status.configuration_index != action->base_index) return;
   log_join(node, action);
   consensus_step(node, &event);
 }
@@ -295,22 +323,20 @@ static void carry_out_join(struct node *node, struct join_action *action) {
 }
 
 void consensus_tick(struct node *node) {
+  if (join_is_removed(node->join)) node->raft_wakeup_ms = UINT64_MAX; /* it is to campaign no more */
   if (node->member && node->now_ms >= node->raft_wakeup_ms) {
     struct coracle_raft_event event = {.type = CORACLE_RAFT_TIMEOUT};
     consensus_step(node, &event);
   }
+  replica_expire_reads(node->replica, node->now_ms);
   if (node->now_ms >= join_wakeup_ms(node->join)) consensus_changed(node);
 }
 
 bool consensus_settle(struct node *node) {
-  struct coracle_raft_event event;
   struct join_action action;
   bool any = false;
-  while (replica_persisted(node->replica, &event)) {
-    any = true;
-    consensus_step(node, &event);
-    release_held(node);
-  }
+  while (storage_settle(node)) any = true;
+  while (snapshots_tend(node)) any = true;
   any = answer_results(node) || any;
   while (join_next_action(node->join, &action)) {
     any = true;

@@ -3,7 +3,10 @@
  *   node.c         the calls of node.h: events in, the end of a turn
  *   effects.c      the queue of effects, and each stream's output
  *   consensus.c    drives replica/ and join/ and carries out what they want
+ *   storage.c      what has to be durable, and what waits for it
+ *   snapshots.c    images of the store to storage and to followers
  *   datagrams.c    envelopes in and out
+ *   replays.c      which of them are copies
  *   links.c        replication streams, to followers and from the leader
  *   clients.c      HTTP connections: requests in order, answers in order, deadlines
  *   forward.c      a follower's connection to the leader, for --follower-writes=forward
@@ -19,12 +22,14 @@
 #include "node/node.h"
 #include "wire/datagram.h"
 #include "wire/raft_message.h"
+#include "wire/replay.h"
 
 enum {
   PIPELINE_MAX = 256,               /* requests of one connection not yet answered */
   UNDRAINED_BYTES_MAX = 256 * 1024, /* written to one client and not yet gone: no more requests are read */
   FORWARDED_MAX = 1024,             /* requests at the leader, not yet answered */
   UPGRADE_ANSWER_BYTES_MAX = 4096,
+  FIRST_FRAME_BYTES_MAX = 256, /* of a stream: until it opens, its sender may be anybody */
   HEAD_DEADLINE_MS = 10000,
   BODY_DEADLINE_MS = 30000,
   IDLE_DEADLINE_MS = 120000,
@@ -41,7 +46,10 @@ struct call {
   struct list_link link;      /* in stream->calls, in order of arrival */
   struct node_stream *stream; /* NULL: the client has gone; released when the answer comes */
   struct api_call api;
-  bool done; /* `answer` is complete */
+  bool is_write;
+  bool is_due; /* a read whose result is here: it is answered when those before it have been, and fit */
+  enum replica_verdict verdict; /* of one that is due */
+  bool done;                    /* `answer` is complete */
   struct bytes answer;
 };
 
@@ -52,9 +60,17 @@ enum stream_kind {
   STREAM_FORWARD,  /* outbound HTTP, to the leader */
 };
 
-enum follower_link_state { LINK_CONNECTING, LINK_UPGRADING, LINK_OPEN };
+/* Of a stream between nodes, in this order; a leader's begins with GREETING. */
+enum link_state {
+  LINK_CONNECTING,
+  LINK_UPGRADING, /* the answer to the upgrade is waited for */
+  LINK_GREETING,  /* the other side's random number is */
+  LINK_PROVING,   /* its HELLO is: frames are sealed and opened from here on */
+  LINK_OPEN,
+};
 
 struct node_stream {
+  uint64_t serial;        /* of all streams of this node */
   struct list_link link;  /* in node->streams */
   struct list_link dirty; /* in node->dirty: has output for the end of the turn */
   void *user;             /* the shell's */
@@ -73,7 +89,7 @@ struct node_stream {
   enum http_waiting waiting;
   bool request_began;          /* since the deadline was set */
   struct http_request request; /* deferred: kept by the parser until the next execute */
-  bool deferred;               /* `request` waits until the writes before it are answered */
+  bool deferred;               /* `request` waits until what is before it is answered */
   bool last_request;           /* what comes after is not read */
   bool ended;                  /* nothing more will come */
   struct list calls;           /* of struct call */
@@ -82,7 +98,10 @@ struct node_stream {
   /* STREAM_LEADER, STREAM_FOLLOWER */
   uint64_t peer;      /* LEADER: 0 until its HELLO */
   uint64_t peer_term; /* LEADER: of its HELLO */
-  enum follower_link_state state;
+  enum link_state state;
+  uint8_t random[SEAL_RANDOM_BYTES]; /* this side's, for the keys */
+  struct seal_stream seal_out, seal_in;
+  size_t out_ready; /* bytes of `out` that leave as they are; plain frames follow, to be sealed */
   uint8_t token[WRITE_TOKEN_BYTES]; /* FOLLOWER: what it is to be shown */
   struct address peer_http;         /* FOLLOWER, FORWARD */
 
@@ -92,14 +111,42 @@ struct node_stream {
   struct queue forwarded; /* of struct call *, in order */
 };
 
-/* A message that waits for what it rests on to be durable. */
+/* A message that waits for what it rests on to be durable. It is sealed when it leaves: datagrams are counted
+ * and frames are numbered in that order. */
 struct held {
-  uint64_t after_sequence;
-  struct address to; /* datagram */
-  uint64_t peer; /* frame: to this peer's stream of this kind, if it is still `stream` (which may be gone) */
+  uint64_t after_sequence;  /* the node's */
+  struct address to;        /* datagram */
+  struct datagram datagram; /* all but what datagram_send() fills in; its body is `bytes` */
+  uint64_t peer; /* frame: to this peer's stream of this kind, if it is still that one; 0: a datagram */
   enum stream_kind kind;
-  struct node_stream *stream;
-  struct bytes bytes;
+  uint64_t stream_serial;
+  struct bytes bytes; /* plain: a frame, or a datagram's body */
+};
+
+/* Which datagrams of a node have come. */
+enum { SENDERS_MAX = 64 };
+struct sender {
+  uint64_t id; /* 0: free */
+  uint64_t heard_ms;
+  struct replay_window window;
+};
+
+/* On its way to the disk. */
+struct persisting {
+  uint64_t sequence;      /* the node's */
+  uint64_t core_sequence; /* the core's; 0: an identity, or of a core before */
+  size_t bytes;
+};
+
+struct storage {
+  uint64_t sequence;  /* the last one given out */
+  uint64_t persisted; /* the last one that is durable */
+  uint64_t identity;  /* the one that brought the identity of now: nothing leaves before it; 0: it was there */
+  bool identity_due;  /* the next one brings an identity */
+  uint64_t id;        /* the identity as last given out: join/ may be ahead of it */
+  uint8_t cluster[JOIN_CLUSTER_BYTES];
+  struct queue persisting; /* of struct persisting, oldest first */
+  size_t unstored_bytes;   /* of what is on its way to the disk, and of what waits for it */
 };
 
 /* An effect as queued: bytes and text lie in node->arena. */
@@ -107,7 +154,8 @@ struct queued_effect {
   struct node_effect effect;
   size_t arena_at;
   bool has_bytes;
-  bool dropped; /* its stream has ended meanwhile */
+  bool dropped;                  /* its stream has ended meanwhile */
+  struct persist_copy *persists; /* what effect.persist points to, owned; NULL: no PERSIST */
 };
 
 /* What view.c prepares of each member; rebuilt when the configuration changes. */
@@ -124,6 +172,7 @@ struct node {
   uint64_t stepped_ms;       /* of the last node_step() */
   uint64_t reading_until_ms; /* until then nothing is judged by the clock */
   bool started, stopping, exited;
+  bool in_turn;
   uint64_t stop_deadline_ms;
 
   struct api *api;
@@ -139,13 +188,21 @@ struct node {
   enum coracle_raft_role logged_role;
   uint64_t logged_term, logged_leader;
   uint64_t logged_configuration;
+  uint64_t committed_configuration; /* the last one known to be: the next change may begin */
 
-  uint64_t counter; /* of datagrams sent */
+  struct seal_keys keys;
+  struct seal_source source; /* of nonces, and of random numbers for streams */
+  uint64_t counter;          /* of datagrams sent */
+  struct sender senders[SENDERS_MAX];
   uint64_t faults[DATAGRAM_FAULTS_N];
   uint64_t faults_logged_ms;
+
+  struct storage storage;
+  uint64_t image_sequence; /* of the last chunk of an own image; the node's */
   struct queue held; /* of struct held */
 
   struct list streams; /* of struct node_stream */
+  uint64_t streams_made;
   struct list dirty;
   size_t clients_n;
   struct node_stream *leader_stream;  /* from the leader, after its HELLO */
@@ -156,6 +213,7 @@ struct node {
   struct queue effects; /* of struct queued_effect */
   struct bytes arena;
   struct node_stream *lent; /* its `out` was given out by the last effect */
+  struct persist_copy *lent_persist; /* was given out by the last effect; NULL: none */
   uint64_t wake_ms;         /* as last told the shell */
 
   struct api_view view;
@@ -182,10 +240,16 @@ void node_stream_free(struct node *, struct node_stream *);
 
 /* consensus.c */
 void consensus_start(struct node *);
+/* It is a member from the start, with what was durable. */
+void consensus_restore(struct node *, const struct node_restored *);
 void consensus_tick(struct node *);
+/* What a step of the core wants, but for what is the replica's. */
+void consensus_carry_out(struct node *, const struct coracle_raft_effects *);
 /* Gives the core an event and carries out its effects; false when the core refused it. */
 bool consensus_step(struct node *, struct coracle_raft_event *);
 void consensus_flush(struct node *);
+/* There is something to flush. */
+bool consensus_has_queued(const struct node *);
 /* Gives every request that waits for the log its answer now. */
 void consensus_abandon(struct node *);
 /* Until nothing is left to do: storage, results, join's actions. True if there was anything. */
@@ -195,16 +259,58 @@ void consensus_situation(struct node *, struct join_situation *);
 void consensus_changed(struct node *);
 void consensus_role_changed(struct node *);
 
+/* storage.c */
+void storage_start(struct node *);
+/* One step's wishes of the core; before its messages, which may rest on them. */
+void storage_persist(struct node *, const struct coracle_raft_persist *);
+/* A chunk of an image of the replica's own. Returns the node's sequence for it. */
+uint64_t storage_persist_image(struct node *, const struct coracle_raft_persist *);
+/* Founding, adopting, yielding: a new identity begins, and is given to the disk together with what the new
+ * core wants first, or alone. */
+void storage_begin_identity(struct node *);
+void storage_end_identity(struct node *);
+/* False: join/ has taken another identity already, and nothing of the one before is to be said any more. */
+bool storage_identity_is_current(const struct node *);
+/* The node's sequence for one of the core's; for 0 too: nothing leaves before the identity it bears. */
+uint64_t storage_sequence_of(const struct node *, uint64_t core_sequence);
+bool storage_has(const struct node *, uint64_t sequence);
+/* Takes over held->bytes, and sends them when what they rest on is durable. */
+void storage_send(struct node *, struct held *);
+void storage_drop_held(struct node *);
+void storage_persisted(struct node *, uint64_t sequence);
+/* Memory storage: it has everything at once. True if there was anything. */
+bool storage_settle(struct node *);
+/* The disk is so far behind that nothing more is to be taken in. */
+bool storage_is_full(const struct node *);
+void storage_copy_free(struct persist_copy *); /* NULL is fine */
+void storage_free(struct node *);
+
+/* snapshots.c */
+/* Before anything else happens in a turn. */
+void snapshots_begin_turn(struct node *);
+/* Does some of what is due about them; true if there was anything. */
+bool snapshots_tend(struct node *);
+void snapshots_log(struct node *, const struct coracle_raft_persist *);
+
 /* datagrams.c */
 void datagram_receive(struct node *, const struct address *from, const uint8_t *data, size_t n);
 void datagram_send_join(struct node *, const struct address *to, uint64_t to_id, const struct join_message *);
-void datagram_build_raft(struct node *, const struct coracle_raft_message *, struct bytes *out);
+/* What there is to say, and the body; to be sent when what it rests on is durable. */
+void datagram_of_raft(const struct coracle_raft_message *, struct datagram *, struct bytes *body);
+/* Seals it as from this node, in its cluster, and sends it. */
+void datagram_send(struct node *, const struct address *to, struct datagram *, const struct bytes *body);
+
+/* replays.c */
+/* True the first time for each datagram of a sender. */
+bool replays_take(struct node *, const struct datagram *);
 
 /* links.c */
 void link_open(struct node *, uint64_t peer, const struct address *http,
                const uint8_t token[WRITE_TOKEN_BYTES]);
 void link_connected(struct node *, struct node_stream *);
 void link_receive(struct node *, struct node_stream *);
+/* There is room again for what the leader sends. */
+void link_continue(struct node *);
 void link_closed(struct node *, struct node_stream *);
 /* Closes it; the core does not count on it any more. */
 void link_end(struct node *, struct node_stream *);
@@ -213,12 +319,18 @@ void link_upgraded(struct node *, struct node_stream *);
 /* The open stream that carries messages to that peer: a follower's if this node leads, else the leader's. */
 struct node_stream *link_find(struct node *, uint64_t peer, enum stream_kind);
 void link_close_followers(struct node *);
+/* The output is about to leave: seals the frames in it. */
+void link_seal(struct node_stream *);
 
 /* clients.c */
 void client_receive(struct node *, struct node_stream *, const uint8_t *data, size_t n);
 void client_ended(struct node *, struct node_stream *);
 void client_closed(struct node *, struct node_stream *);
 void client_complete(struct node *, struct call *);
+/* A result of the replica came for it. */
+void client_result(struct node *, struct call *, struct replica_result *);
+/* Answers all reads that are due at once, with the reason why this node does not answer them. */
+void clients_abandon(struct node *);
 void client_continue(struct node *, struct node_stream *);
 void client_deadline(struct node *, struct node_stream *);
 

@@ -52,6 +52,7 @@ static bool pop_write(struct node *node, struct node_effect *effect) {
     node_stream_close(node, stream);
     return effect_pop(node, effect);
   }
+  link_seal(stream);
   if (stream->undrained_bytes == 0) stream->undrained_since_ms = node->now_ms;
   stream->undrained_bytes += stream->out.n;
   *effect = (struct node_effect){
@@ -72,6 +73,7 @@ bool effect_pop(struct node *node, struct node_effect *effect) {
   *effect = queued->effect;
   if (queued->has_bytes) effect->data = node->arena.data + queued->arena_at;
   if (effect->type == NODE_LOG) effect->text = (const char *)effect->data;
+  node->lent_persist = queued->persists;
   queue_pop(&node->effects);
   return true;
 }
@@ -101,6 +103,7 @@ void node_stream_pause(struct node *node, struct node_stream *stream, bool pause
 
 struct node_stream *node_stream_new(struct node *node, enum stream_kind kind) {
   struct node_stream *stream = memory_zalloc(sizeof *stream);
+  stream->serial = ++node->streams_made;
   stream->kind = kind;
   stream->deadline_ms = UINT64_MAX;
   stream->forwarded = QUEUE_OF(struct call *);
@@ -126,5 +129,6 @@ void node_stream_free(struct node *node, struct node_stream *stream) {
   queue_close(&stream->forwarded);
   bytes_close(&stream->in);
   bytes_close(&stream->out);
+  seal_forget(stream, sizeof *stream); /* keys, and a token */
   free(stream);
 }

@@ -14,6 +14,11 @@ void node_stream_set_user(struct node_stream *stream, void *user) {
   stream->user = user;
 }
 
+static bool was_member(const struct node_restored *restored) {
+  static const uint8_t none[JOIN_CLUSTER_BYTES];
+  return restored != NULL && memcmp(restored->cluster, none, sizeof none) != 0;
+}
+
 struct node *node_new(const struct node_options *options, uint64_t now_ms) {
   struct node *node = memory_zalloc(sizeof *node);
   node->options = *options;
@@ -23,10 +28,13 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
   node->wall_ms = options->wall_ms;
   node->wake_ms = UINT64_MAX;
   node->random.state = options->seed;
-  node->held = QUEUE_OF(struct held);
   node->effects = QUEUE_OF(struct queued_effect);
   list_init(&node->streams);
   list_init(&node->dirty);
+  seal_keys_derive(options->secret, &node->keys);
+  seal_source_init(&node->source, options->entropy);
+  seal_forget(node->options.secret, sizeof node->options.secret);
+  seal_forget(node->options.entropy, sizeof node->options.entropy);
 
   struct api_options api = {.name = node->name,
                             .seed = random_next(&node->random),
@@ -39,13 +47,20 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
                               .id = options->id,
                               .seed = random_next(&node->random),
                               .election = options->election,
+                              .peers = options->peers,
+                              .expect = options->expect,
                               .udp = options->udp,
                               .http = options->http,
+                              .memory_storage = !options->durable,
                               .heartbeat_ms = options->heartbeat_ms,
                               .election_timeout_ms = options->election_timeout_ms};
   memcpy(join.token, options->token, sizeof join.token);
+  if (options->restored != NULL) memcpy(join.cluster, options->restored->cluster, sizeof join.cluster);
   node->join = join_new(&join, now_ms);
+  storage_start(node);
   consensus_start(node);
+  if (was_member(options->restored)) consensus_restore(node, options->restored);
+  node->options.restored = NULL; /* it was the caller's */
   return node;
 }
 
@@ -63,14 +78,13 @@ void node_free(struct node *node) {
     store_record_unref(result.store.record);
     client_complete(node, result.waiter);
   }
-  for (struct held *held; (held = queue_at(&node->held, 0)) != NULL; queue_pop(&node->held))
-    bytes_close(&held->bytes);
-  queue_close(&node->held);
+  storage_free(node);
   queue_close(&node->effects);
   bytes_close(&node->arena);
   replica_free(node->replica);
   join_free(node->join);
   api_free(node->api);
+  seal_forget(node, sizeof *node); /* keys and tokens */
   free(node);
 }
 
@@ -85,6 +99,8 @@ static void advance_time(struct node *node, uint64_t now_ms) {
 static void take_back_lent(struct node *node) {
   enum { OUT_KEPT_BYTES = 64 * 1024 };
   struct node_stream *stream = node->lent;
+  storage_copy_free(node->lent_persist);
+  node->lent_persist = NULL;
   if (stream == NULL) return;
   node->lent = NULL;
   stream->out.n = 0;
@@ -170,6 +186,8 @@ static bool has_mail_to_read(struct node *node) {
 
 void node_step(struct node *node, const struct node_event *event) {
   struct join_situation situation;
+  if (!node->in_turn) snapshots_begin_turn(node);
+  node->in_turn = true;
   take_back_lent(node);
   advance_time(node, event->now_ms);
   if (event->wall_ms != 0) node->wall_ms = event->wall_ms;
@@ -211,6 +229,7 @@ void node_step(struct node *node, const struct node_event *event) {
     closed(node, event->stream);
     break;
   case NODE_PERSISTED:
+    storage_persisted(node, event->sequence);
     break;
   case NODE_STOP:
     stop(node);
@@ -226,6 +245,7 @@ void node_step(struct node *node, const struct node_event *event) {
 static void set_wake(struct node *node) {
   uint64_t at_ms = node->raft_wakeup_ms;
   if (join_wakeup_ms(node->join) < at_ms) at_ms = join_wakeup_ms(node->join);
+  if (replica_reads_wakeup_ms(node->replica) < at_ms) at_ms = replica_reads_wakeup_ms(node->replica);
   if (!list_is_empty(&node->streams) && node->deadline_check_ms < at_ms) at_ms = node->deadline_check_ms;
   if (at_ms < node->reading_until_ms) at_ms = node->reading_until_ms;
   if (node->stopping) at_ms = node->stop_deadline_ms;
@@ -248,9 +268,10 @@ bool node_next_effect(struct node *node, uint64_t now_ms, struct node_effect *ef
   if (node->exited || !node->started) return false;
   if (!node->stopping) {
     do consensus_flush(node);
-    while (consensus_settle(node) || replica_has_proposals(node->replica));
+    while (consensus_settle(node) || consensus_has_queued(node));
   }
   set_wake(node);
   finish_stopping(node);
-  return effect_pop(node, effect);
+  node->in_turn = effect_pop(node, effect);
+  return node->in_turn;
 }

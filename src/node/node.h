@@ -16,7 +16,7 @@
 #include "base/address.h"
 #include "join/message.h"
 
-enum { NODE_NAME_BYTES_MAX = 64 };
+enum { NODE_NAME_BYTES_MAX = 64, NODE_SECRET_BYTES = 32, NODE_ENTROPY_BYTES = 32 };
 
 struct node;
 
@@ -47,21 +47,30 @@ struct node_persist {
 };
 
 struct node_options {
-  const char *name;                 /* 1 to NODE_NAME_BYTES_MAX bytes; copied */
-  uint64_t id;                      /* random, not zero */
-  uint64_t start;                   /* grows with every start of this node: wall-clock milliseconds will do */
-  uint64_t seed;                    /* random: of everything in the node that draws lots */
-  uint8_t token[WRITE_TOKEN_BYTES]; /* random: this start's write token */
+  const char *name; /* 1 to NODE_NAME_BYTES_MAX bytes; copied */
+  uint64_t id;      /* random, not zero */
+  uint64_t start;   /* grows with every start under one id: others drop what is of an older one as replayed */
+  uint64_t seed;    /* random: of everything in the node that draws lots */
+  uint8_t token[WRITE_TOKEN_BYTES];        /* random: this start's write token */
   uint8_t store_key[STORE_HASH_KEY_BYTES]; /* random */
+  uint8_t secret[NODE_SECRET_BYTES];       /* the cluster's: the same on all nodes */
+  uint8_t entropy[NODE_ENTROPY_BYTES];     /* random and never used before: what is sealed rests on that */
   struct address election;                 /* the well-known UDP address */
-  struct address udp;                      /* of this node's own UDP socket, bound */
-  struct address http;                     /* where others reach its HTTP port, bound and listening */
+  /* Across hosts: the election addresses of all nodes, each its node's own and only UDP socket. `election` is
+   * this node's, one of them, and is bound as `udp` already: there is no BIND, RELEASE, BOUND or TAKEN.
+   * Empty: all nodes share one election address. */
+  struct address_list peers;
+  uint32_t expect; /* the leader takes no writes before so many voters were in; 0: as many as peers, or 1 */
+  struct address udp;  /* of this node's own UDP socket, bound */
+  struct address http; /* where others reach its HTTP port, bound and listening */
   uint32_t heartbeat_ms;
   uint32_t election_timeout_ms;
   size_t document_bytes_max;
   size_t connections_max;
   enum api_follower_writes follower_writes;
-  uint64_t wall_ms; /* now, since 1970 */
+  uint64_t wall_ms;       /* now, since 1970 */
+  uint64_t compact_bytes;   /* see struct replica_options; 0: 64 MiB */
+  uint32_t chunk_bytes_max; /* of an image in one frame; 0: 256 KiB */
   bool durable; /* storage is PERSIST effects and PERSISTED events; false: memory, which ends with the node */
   const struct node_restored *restored; /* durable: what it had under options.id; NULL: it is new */
 };

@@ -59,12 +59,17 @@ static void fill_view(struct node *node, struct api_view *view) {
                             .applied = replica_applied(node->replica),
                             .members = node->members,
                             .members_n = situation.raft.peers_n,
-                            .committed_own_term = situation.raft.committed_own_term};
+                            .committed_own_term = situation.raft.committed_own_term,
+                            .freshness_known = situation.raft.fresh_ms != 0};
+  if (view->freshness_known && view->now_ms > situation.raft.fresh_ms)
+    view->staleness_ms = view->now_ms - situation.raft.fresh_ms;
   memcpy(view->cluster, join_cluster(node->join), sizeof view->cluster);
   for (size_t i = 0; i < situation.raft.peers_n; i++) {
     fill_member(node, &situation.raft, i, &node->members[i]);
-    if (situation.raft.hears_leader && node->members[i].id == situation.raft.leader && !node->stopping)
+    if (situation.raft.hears_leader && node->members[i].id == situation.raft.leader && !node->stopping) {
       view->leader = &node->members[i];
+      view->leader_linked = node->leader_stream != NULL && node->leader_stream->peer == node->members[i].id;
+    }
   }
   if (situation.raft.role == CORACLE_RAFT_LEADER)
     view->writes_stopped = join_writes_stopped(node->join, &situation);

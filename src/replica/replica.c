@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 #include "base/queue.h"
+#include "replica/reads.h"
+#include "replica/snapshot.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -21,11 +23,11 @@ struct replica {
   struct coracle_raft_effects effects; /* of the last step */
   uint64_t applied;
   uint64_t established_by;           /* index of the last entry that establishes the cluster; 0: none does */
-  uint64_t persisting_sequence;      /* the newest the core has asked for; memory storage has it at once */
-  uint64_t persisted_sequence;       /* what the core has been told */
   struct queue queued;               /* of struct waiter: not yet proposed */
   struct queue waiting;              /* of struct waiter: in the log */
   struct queue results;              /* of struct replica_result */
+  struct reads reads;
+  struct snapshots snapshots;
   struct coracle_raft_entry **batch; /* scratch of replica_flush() */
   size_t batch_capacity;
 };
@@ -40,9 +42,16 @@ static void result_push(struct replica *r, const struct replica_result *result) 
     *(struct replica_result *)queue_push(&r->results) = *result;
 }
 
+static bool next_read_result(struct replica *r, struct replica_result *result) {
+  const struct replica_read *read = reads_take(&r->reads);
+  if (read == NULL) return false;
+  *result = (struct replica_result){.waiter = read->waiter, .verdict = read->verdict};
+  return true;
+}
+
 bool replica_next_result(struct replica *r, struct replica_result *result) {
   const struct replica_result *first = queue_at(&r->results, 0);
-  if (first == NULL) return false;
+  if (first == NULL) return next_read_result(r, result);
   *result = *first;
   queue_pop(&r->results);
   return true;
@@ -50,9 +59,15 @@ bool replica_next_result(struct replica *r, struct replica_result *result) {
 
 /* ---- Life ---- */
 
+enum { TRAILING_SHARE = 4 }; /* of the log, kept at a compaction for peers that are a little behind */
+
 struct replica *replica_new(const struct replica_options *options) {
   struct replica *r = memory_zalloc(sizeof *r);
-  int error = coracle_raft_new(&options->raft, &r->raft);
+  struct coracle_raft_options raft = options->raft;
+  snapshots_init(&r->snapshots, options);
+  if (raft.trailing_bytes == 0 && r->snapshots.compact_bytes / TRAILING_SHARE < UINT32_MAX)
+    raft.trailing_bytes = (uint32_t)(r->snapshots.compact_bytes / TRAILING_SHARE) + 1; /* 0 is no choice */
+  int error = coracle_raft_new(&raft, &r->raft);
   if (error != 0) {
     fprintf(stderr, "coracle: cannot make the consensus core: %s\n", coracle_raft_strerror(error));
     abort();
@@ -61,16 +76,19 @@ struct replica *replica_new(const struct replica_options *options) {
   r->queued = QUEUE_OF(struct waiter);
   r->waiting = QUEUE_OF(struct waiter);
   r->results = QUEUE_OF(struct replica_result);
+  reads_init(&r->reads);
   return r;
 }
 
 void replica_free(struct replica *r) {
   struct replica_result result;
   if (r == NULL) return;
+  reads_abandon(&r->reads);
   while (replica_next_result(r, &result)) store_record_unref(result.store.record);
   for (struct waiter *waiter; (waiter = queue_at(&r->queued, 0)) != NULL; queue_pop(&r->queued))
     coracle_raft_entry_unref(waiter->entry);
   coracle_raft_free(r->raft);
+  snapshots_close(&r->snapshots);
   store_free(r->store);
   queue_close(&r->queued);
   queue_close(&r->waiting);
@@ -125,27 +143,56 @@ static bool establishes(const struct coracle_raft_entry *entry) {
          coracle_raft_configuration_voters(&configuration) >= 2;
 }
 
+static void note_established_by(struct replica *r, struct coracle_raft_entry *const *entries, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (establishes(entries[i])) r->established_by = entries[i]->index;
+}
+
 static void note_established(struct replica *r, const struct coracle_raft_effects *effects) {
   const uint64_t truncate_from = effects->persist.truncate_from;
   if (truncate_from != 0 && r->established_by >= truncate_from) {
     r->established_by = truncate_from - 1;
-    while (r->established_by > 0 && !establishes(coracle_raft_entry_at(r->raft, r->established_by)))
+    const struct coracle_raft_entry *entry;
+    while (r->established_by > coracle_raft_snapshot(r->raft)->index &&
+           (entry = coracle_raft_entry_at(r->raft, r->established_by)) != NULL && !establishes(entry))
       r->established_by--;
   }
-  for (size_t i = 0; i < effects->persist.entries_n; i++)
-    if (establishes(effects->persist.entries[i])) r->established_by = effects->persist.entries[i]->index;
+  note_established_by(r, effects->persist.entries, effects->persist.entries_n);
+}
+
+static void replace_store(struct replica *r, struct store *store) {
+  const struct coracle_raft_snapshot *snapshot = coracle_raft_snapshot(r->raft);
+  assert(snapshot->index > r->applied);
+  snapshots_retire_store(&r->snapshots, r->store);
+  r->store = store;
+  r->applied = snapshot->index;
+  r->established_by = snapshot->index;
+  snapshots_keep(&r->snapshots, store, snapshot);
+}
+
+/* The image goes before all that is committed after it. A leader installs none, so nobody waits here any
+ * more for what the image has passed over. */
+static void receive_image(struct replica *r, const struct coracle_raft_persist *persist) {
+  if (persist->chunk.snapshot == NULL) return;
+  struct store *store = snapshots_receive(&r->snapshots, persist);
+  if (store == NULL) return;
+  assert(r->waiting.n == 0);
+  replace_store(r, store);
 }
 
 static void carry_out(struct replica *r) {
   const struct coracle_raft_effects *effects = &r->effects;
   struct coracle_raft_status status;
-  if (effects->persist.sequence != 0) r->persisting_sequence = effects->persist.sequence;
   note_established(r, effects);
   if (effects->role_changed) {
     coracle_raft_status(r->raft, 0, &status);
     if (status.role != CORACLE_RAFT_LEADER) lose_waiters(r);
   }
+  receive_image(r, &effects->persist);
+  snapshots_request(&r->snapshots, effects);
   apply_committed(r, effects->commit_index);
+  reads_applied(&r->reads, r->applied);
+  for (size_t i = 0; i < effects->reads_n; i++) reads_outcome(&r->reads, &effects->reads[i], r->applied);
 }
 
 int replica_step(struct replica *r, const struct coracle_raft_event *event,
@@ -157,15 +204,52 @@ int replica_step(struct replica *r, const struct coracle_raft_event *event,
   return 0;
 }
 
-bool replica_persisted(struct replica *r, struct coracle_raft_event *event) {
-  if (r->persisting_sequence == r->persisted_sequence) return false;
-  r->persisted_sequence = r->persisting_sequence;
-  *event = (struct coracle_raft_event){.type = CORACLE_RAFT_PERSISTED, .persisted = r->persisted_sequence};
+int replica_restore(struct replica *r, const struct coracle_raft_restored *restored, struct slice image,
+                    uint64_t now_ms, const struct coracle_raft_effects **effects) {
+  const struct coracle_raft_event event = {
+      .type = CORACLE_RAFT_START, .now_ms = now_ms, .start = {.restored = restored}};
+  int error = coracle_raft_step(r->raft, &event, &r->effects);
+  if (error != 0) return error;
+  if (restored->snapshot != NULL)
+    replace_store(r, snapshots_restore(&r->snapshots, restored->snapshot, image));
+  note_established_by(r, restored->entries, restored->entries_n);
+  carry_out(r);
+  *effects = &r->effects;
+  return 0;
+}
+
+/* ---- Snapshots ---- */
+
+static bool step_is_taken(struct replica *r, struct coracle_raft_event *event, uint64_t now_ms) {
+  event->now_ms = now_ms;
+  if (coracle_raft_step(r->raft, event, &r->effects) != 0) return false;
+  carry_out(r);
   return true;
 }
 
-uint64_t replica_persisted_sequence(const struct replica *r) {
-  return r->persisted_sequence;
+/* The core refuses while what was applied is not durable in the log here: it will be, and then there is
+ * another image to be taken. */
+void replica_tend(struct replica *r, uint64_t now_ms, const struct coracle_raft_effects **effects) {
+  struct coracle_raft_event event;
+  bool taken = false;
+  if (snapshots_next_chunk(&r->snapshots, &event)) {
+    taken = step_is_taken(r, &event, now_ms);
+    assert(taken);
+  } else if (snapshots_next_taken(&r->snapshots, &event)) {
+    taken = step_is_taken(r, &event, now_ms);
+    if (!taken) snapshots_drop_newest(&r->snapshots);
+  }
+  *effects = taken ? &r->effects : NULL;
+}
+
+bool replica_store_image(struct replica *r, struct coracle_raft_persist *persist) {
+  return snapshots_next_stored(&r->snapshots, r->raft, persist);
+}
+
+void replica_tidy(struct replica *r) {
+  snapshots_tidy(&r->snapshots, r->raft, r->applied);
+  if (snapshots_are_due(&r->snapshots, r->raft, r->store, r->applied))
+    snapshots_take(&r->snapshots, r->store, r->applied);
 }
 
 /* ---- Proposals ---- */
@@ -213,7 +297,48 @@ void replica_flush(struct replica *r, uint64_t now_ms, const struct coracle_raft
   *effects = &r->effects;
 }
 
+void replica_refuse(struct replica *r) {
+  refuse_queued(r, REPLICA_BUSY);
+}
+
+/* ---- Reads ---- */
+
+void replica_read(struct replica *r, struct replica_read *read) {
+  reads_add(&r->reads, read, r->applied);
+}
+
+void replica_cancel_read(struct replica *r, struct replica_read *read) {
+  reads_remove(&r->reads, read);
+}
+
+bool replica_has_reads(const struct replica *r, uint64_t now_ms) {
+  return reads_are_due(&r->reads, now_ms);
+}
+
+void replica_flush_reads(struct replica *r, uint64_t now_ms, const struct coracle_raft_effects **effects) {
+  *effects = NULL;
+  if (!reads_are_due(&r->reads, now_ms)) return;
+  const uint64_t number = r->reads.number + 1;
+  const struct coracle_raft_event event = {.type = CORACLE_RAFT_READ, .now_ms = now_ms, .read = number};
+  if (coracle_raft_step(r->raft, &event, &r->effects) != 0) {
+    reads_refused(&r->reads, now_ms);
+    return;
+  }
+  reads_asked(&r->reads, number);
+  carry_out(r);
+  *effects = &r->effects;
+}
+
+void replica_expire_reads(struct replica *r, uint64_t now_ms) {
+  reads_expire(&r->reads, now_ms);
+}
+
+uint64_t replica_reads_wakeup_ms(const struct replica *r) {
+  return reads_wakeup_ms(&r->reads);
+}
+
 void replica_abandon(struct replica *r) {
+  reads_abandon(&r->reads);
   lose_waiters(r);
   refuse_queued(r, REPLICA_NOT_LEADER);
 }
@@ -221,7 +346,7 @@ void replica_abandon(struct replica *r) {
 /* ---- Questions ---- */
 
 size_t replica_waiting(const struct replica *r) {
-  return r->queued.n + r->waiting.n + r->results.n;
+  return r->queued.n + r->waiting.n + r->results.n + r->reads.waiting;
 }
 
 const struct store *replica_store(const struct replica *r) {

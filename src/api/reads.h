@@ -1,0 +1,19 @@
+/* When a read is answered, and from how old a state (docs/api.md, "Consistency").
+ *
+ * A read is answered from the store of this node at once if it may be stale and asks for no revision that is
+ * not here yet. Else it waits: what its endpoint will need of the request is kept, and the endpoint runs at
+ * the moment when the replica says that the store is as it has to be. */
+#ifndef CORACLE_API_READS_H
+#define CORACLE_API_READS_H
+
+#include "api/exchange.h"
+
+enum { WAIT_DEFAULT_MS = 5000, WAIT_MAX_MS = 60000 };
+
+/* Answers with the endpoint now, or has the request wait. */
+enum api_action reads_begin(struct exchange *, endpoint *);
+/* Its time has come, or is over. */
+void reads_complete(struct api *, const struct api_view *, struct replica *, const struct api_call *,
+                    enum replica_verdict, struct bytes *out);
+
+#endif
