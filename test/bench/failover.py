@@ -69,7 +69,7 @@ class Node:
         self.process = None
         self.arguments = [
             binary, "serve", "--election", f"127.0.0.1:{election}", "--http", f"127.0.0.1:{port}",
-            "--name", name, "--data-dir", str(folder / name),
+            "--name", name, "--data-dir", str(folder / name), "--secret-file", str(folder / "secret"),
         ]  # fmt: skip
 
     def start(self):
@@ -409,7 +409,9 @@ def main():
         signal.signal(number, lambda *_: sys.exit(1))
 
     folder = Path(tempfile.mkdtemp(prefix="coracle-failover-"))
-    bench = Bench(os.path.abspath(options.binary), folder)
+    binary = os.path.abspath(options.binary)
+    subprocess.run([binary, "secret", "generate", str(folder / "secret")], check=True)
+    bench = Bench(binary, folder)
     try:
         return 0 if measure(bench, options.rounds) else 1
     except Failure as failure:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from client import DEADLINE_S, wait_until
 from node import Node, free_port
+from sealing import write_secret
 
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|Assertion .* failed")
 
@@ -19,6 +20,11 @@ class Cluster:
         self.folder = Path(folder)
         self.election_port = free_port()
         self.options = list(options)
+        self.secret = None  # 32 bytes; None: the test sees to it
+        if "--secret-file" not in self.options:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.secret = write_secret(self.folder / "secret")
+            self.options += ["--secret-file", str(self.folder / "secret")]
         self.closed = False  # its test is over; conftest.py's
         self.nodes = [self.new_node("abcdefghi"[i]) for i in range(size)]
 

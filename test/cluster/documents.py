@@ -51,7 +51,7 @@ def wait_same(nodes, deadline_s=DEADLINE_S):
         return len({v["applied"] for v in views} | {v["commit"] for v in views}) == 1
 
     wait_until(f"{nodes} have applied the same", level, deadline_s)
-    first, *others = [documents(n) for n in nodes]
+    first, *others = [documents(n, stale=True) for n in nodes]
     for node, other in zip(nodes[1:], others):
         differing = sorted(set(first.items()) ^ set(other.items()))
         assert not differing, f"{node} differs from {nodes[0]} in {len(differing)}: {differing[:4]}"

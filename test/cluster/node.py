@@ -68,6 +68,7 @@ class Node:
         self.options = list(options)
         self.log_level = log_level
         self.data_dir = self.folder / "data"
+        self.environment = {}  # beside what clean_environment() leaves
         self.starts = 0
         self.process = None
         self.expected_down = True  # a process that ends while this is false fails its test
@@ -105,7 +106,7 @@ class Node:
                 stdin=gate if gate is not None else subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=clean_environment(self.folder),
+                env=clean_environment(self.folder) | self.environment,
                 preexec_fn=die_with_parent,
             )
         self.expected_down = False

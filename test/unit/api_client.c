@@ -29,6 +29,9 @@ static void view_init(struct client *c, enum client_view which) {
       .no_leader_reason = which == LEADERLESS ? "need 2 of 3 voters, reached 1; b silent for 4.2 s" : NULL,
       .committed_own_term = which == LEADER,
       .leader_token = which == FOLLOWER ? leader_token : NULL,
+      .leader_linked = which == FOLLOWER,
+      .freshness_known = true,
+      .staleness_ms = which == LEADER ? 0 : 23,
   };
 }
 
@@ -40,7 +43,7 @@ void client_open(struct client *c, enum client_view which, enum api_follower_wri
       .follower_writes = follower_writes,
   };
   memset(options.token, 1, sizeof options.token);
-  *c = (struct client){.verdict = REPLICA_APPLIED};
+  *c = (struct client){.verdict = REPLICA_APPLIED, .read_verdict = REPLICA_READABLE};
   c->api = api_new(&options);
   c->replica = fake_replica_new();
   c->parser = http_parser_new(CLIENT_DOCUMENT_BYTES_MAX);
@@ -67,14 +70,31 @@ void read_answer(struct client *c) {
   c->body = end + 4;
 }
 
+/* By now the parser has gone on, and what the request pointed to is no longer there. */
+static void forget_request(struct client *c) {
+  struct http_error error;
+  size_t consumed;
+  memset(c->sent.data, 'x', c->sent.n);
+  memset(&c->request, 0xee, sizeof c->request);
+  http_parser_execute(c->parser, NULL, 0, &consumed, &c->request, &error);
+}
+
 static void complete(struct client *c) {
   struct replica_result result;
-  assert_true(fake_replica_finish(c->replica, c->verdict, &result));
+  const struct replica_read *read = fake_replica_read(c->replica);
+  c->was_read = read != NULL;
+  c->was_proposed = !c->was_read;
+  if (read != NULL) {
+    c->read = *read;
+    assert_true(fake_replica_finish_read(c->replica, c->read_verdict, &result));
+  } else {
+    assert_true(fake_replica_finish(c->replica, c->verdict, &result));
+  }
+  forget_request(c);
   assert_ptr_equal(result.waiter, c);
   assert_int_equal(c->answer.n, 0);
   c->view.applied = replica_applied(c->replica);
-  c->was_proposed = true;
-  api_complete(c->api, &c->view, &c->call, &result, &c->answer);
+  api_complete(c->api, &c->view, c->replica, &c->call, &result, &c->answer);
 }
 
 void ask_bytes(struct client *c, const char *method, const char *target, const char *headers,
@@ -82,7 +102,7 @@ void ask_bytes(struct client *c, const char *method, const char *target, const c
   struct http_error error;
   size_t consumed = 0;
   c->sent.n = c->answer.n = 0;
-  c->was_proposed = false;
+  c->was_proposed = c->was_read = false;
   bytes_printf(&c->sent, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n%s", method, target,
                headers ? headers : "");
   if (body.at != NULL) bytes_printf(&c->sent, "Content-Length: %zu\r\n", body.n);
@@ -96,6 +116,8 @@ void ask_bytes(struct client *c, const char *method, const char *target, const c
   c->action = api_request(c->api, &c->view, c->replica, &c->request, &c->call, c, &c->answer);
   if (c->action == API_WAITING) complete(c);
   assert_int_equal(fake_replica_waiting(c->replica), 0);
+  assert_null(fake_replica_read(c->replica));
+  api_call_close(&c->call);
   read_answer(c);
 }
 

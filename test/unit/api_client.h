@@ -1,6 +1,6 @@
 /* A client of src/api/ without a network: the text of a request goes through the real parser into
  * api_request(), and the answer is taken apart as text. Proposals go to fake_replica.h and are applied at
- * once unless told otherwise.
+ * once unless told otherwise; reads that wait go there too, and may be answered at once.
  *
  *     struct client c;
  *     client_open(&c, LEADER, API_REDIRECT);
@@ -37,14 +37,17 @@ struct client {
   struct api_member members[3]; /* a leads or not, b leads if not; c is a learner that was never heard of */
   struct api_view view;         /* of node a; change it at will */
   enum replica_verdict verdict; /* of the next proposals */
-  struct bytes sent;            /* the last request's bytes */
-  struct http_request request;  /* the last one parsed */
-  struct api_call call;         /* what api_request() left */
-  enum api_action action;       /* what it said */
-  bool was_proposed;            /* it waited, and was completed */
-  struct bytes answer;          /* whole, with a NUL behind */
-  int status;                   /* of it; 0 when there is none */
-  char *body;                   /* into it */
+  enum replica_verdict read_verdict; /* of the next reads that wait */
+  struct bytes sent;                 /* the last request's bytes */
+  struct http_request request;       /* the last one parsed */
+  struct api_call call;              /* what api_request() left */
+  enum api_action action;            /* what it said */
+  bool was_proposed;                 /* it was a write that waited, and was completed */
+  bool was_read;                     /* it was a read that waited, and was completed */
+  struct replica_read read;          /* what it waited for, then */
+  struct bytes answer;               /* whole, with a NUL behind */
+  int status;                        /* of it; 0 when there is none */
+  char *body;                        /* into it */
 };
 
 /* What node a is. */

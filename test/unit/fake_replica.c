@@ -15,6 +15,7 @@ struct replica {
     void *waiter;
   } proposals[PROPOSALS_MAX]; /* oldest first */
   size_t proposals_n;
+  struct list reads;
 };
 
 struct replica *fake_replica_new(void) {
@@ -22,6 +23,7 @@ struct replica *fake_replica_new(void) {
   struct replica *replica = memory_zalloc(sizeof *replica);
   replica->store = store_new(key);
   replica->applied = FIRST_INDEX - 1;
+  list_init(&replica->reads);
   return replica;
 }
 
@@ -49,6 +51,35 @@ bool fake_replica_finish(struct replica *replica, enum replica_verdict verdict,
 
 size_t fake_replica_waiting(const struct replica *replica) {
   return replica->proposals_n;
+}
+
+const struct replica_read *fake_replica_read(const struct replica *replica) {
+  struct list_link *first = list_first(&replica->reads);
+  return first != NULL ? CONTAINER_OF(first, struct replica_read, link) : NULL;
+}
+
+bool fake_replica_finish_read(struct replica *replica, enum replica_verdict verdict,
+                              struct replica_result *result) {
+  struct list_link *first = list_first(&replica->reads);
+  if (first == NULL) return false;
+  list_remove(first);
+  *result = (struct replica_result){.waiter = CONTAINER_OF(first, struct replica_read, link)->waiter,
+                                    .verdict = verdict};
+  return true;
+}
+
+void fake_replica_advance(struct replica *replica, uint64_t entries) {
+  replica->applied += entries;
+}
+
+void replica_read(struct replica *replica, struct replica_read *read) {
+  assert(read->waiter != NULL);
+  list_append(&replica->reads, &read->link);
+}
+
+void replica_cancel_read(struct replica *replica, struct replica_read *read) {
+  (void)replica;
+  list_remove(&read->link);
 }
 
 void replica_propose(struct replica *replica, struct coracle_raft_entry *entry, void *waiter) {

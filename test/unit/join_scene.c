@@ -67,6 +67,16 @@ static void say_sent(struct scene *s, const struct join_action *action) {
   case JOIN_REFUSED:
     say(s, "REFUSED to %s", to);
     return;
+  case JOIN_PROBE:
+    s->round = message->round;
+    say(s, "PROBE to %s", to);
+    return;
+  case JOIN_PROBED:
+    say(s, "PROBED to %s", to);
+    return;
+  case JOIN_REMOVED:
+    say(s, "REMOVED to %s", to);
+    return;
   }
 }
 
@@ -167,6 +177,7 @@ static void carry_out(struct scene *s, const struct join_action *action) {
     join_tick(s->join, &s->situation, s->now_ms);
     return;
   case JOIN_DO_CHANGE:
+    assert_int_equal(action->base_index, s->situation.raft.configuration_index);
     say_change(s, &action->configuration);
     log_text(s, action);
     return;
@@ -190,20 +201,45 @@ static void carry_out_all(struct scene *s) {
 
 /* ---- Life and time ---- */
 
-void scene_open(struct scene *s) {
-  *s = (struct scene){.now_ms = START_MS};
-  s->situation.configuration = &s->configuration;
+struct join_options scene_options(void) {
   struct join_options options = {.name = "a",
                                  .id = 1,
                                  .seed = 7,
                                  .election = election,
                                  .udp = scene_udp('a'),
                                  .http = scene_http('a'),
+                                 .memory_storage = true,
                                  .heartbeat_ms = HEARTBEAT_MS,
                                  .election_timeout_ms = ELECTION_TIMEOUT_MS};
   memset(options.token, 1, sizeof options.token);
-  s->join = join_new(&options, s->now_ms);
+  return options;
+}
+
+struct join_options scene_peers_options(char self, const char *nodes) {
+  static const char names[] = "a\0b\0c\0d\0e\0f";
+  struct join_options options = scene_options();
+  options.name = &names[2 * (self - 'a')];
+  options.id = scene_id(self);
+  options.http = scene_http(self);
+  options.election = options.udp = scene_udp(self);
+  for (; *nodes != '\0'; nodes++) options.peers.at[options.peers.n++] = scene_udp(*nodes);
+  return options;
+}
+
+void scene_open_with(struct scene *s, const struct join_options *options) {
+  *s = (struct scene){.now_ms = START_MS,
+                      .durable = !options->memory_storage,
+                      .self = (char)('a' + (int)options->id - 1),
+                      .peers = options->peers};
+  s->situation.configuration = &s->configuration;
+  s->situation.member = options->cluster[0] != 0;
+  s->join = join_new(options, s->now_ms);
   scene_mark(s);
+}
+
+void scene_open(struct scene *s) {
+  const struct join_options options = scene_options();
+  scene_open_with(s, &options);
 }
 
 void scene_close(struct scene *s) {
@@ -278,7 +314,7 @@ void scene_configure(struct scene *s, const char *voters, const char *learners) 
       struct join_member info = {
           .memory_storage = !s->durable, .http = scene_http(*node), .udp = scene_udp(*node)};
       info.name[0] = *node;
-      *member = (struct coracle_raft_member){.id = *node == 'a' ? join_id(s->join) : scene_id(*node),
+      *member = (struct coracle_raft_member){.id = *node == s->self ? join_id(s->join) : scene_id(*node),
                                              .voter = i == 0};
       join_member_encode(&info, member);
     }
@@ -353,6 +389,11 @@ void scene_hear(struct scene *s, enum join_message_type type, struct voice voice
                                     .leader = voice.leader,
                                     .memory_storage = voice.memory_storage,
                                     .http = scene_http(voice.node)};
+  message.card.was_member = voice.was_member;
+  if (type == JOIN_PROBE || type == JOIN_PROBED) {
+    message.round = voice.round != 0 ? voice.round : s->round;
+    message.peers = voice.peers != NULL ? *voice.peers : s->peers;
+  }
   if (voice.http_port != 0) message.card.http.port = voice.http_port;
   snprintf(message.card.name, sizeof message.card.name, "%s",
            voice.name != NULL ? voice.name : (char[]){(char)voice.node, '\0'});
@@ -361,9 +402,7 @@ void scene_hear(struct scene *s, enum join_message_type type, struct voice voice
   if (type == JOIN_REFUSED) snprintf(message.text, sizeof message.text, "name_taken: it is");
   if (type == JOIN_NOT_YET) snprintf(message.text, sizeof message.text, "need 2 of 3 voters, reached 1");
 
-  const bool same = memcmp(datagram.cluster, join_cluster(s->join), sizeof datagram.cluster) == 0;
-  join_heard(s->join, datagram.from, &datagram.source, 1, ++s->counter, s->situation.member && same,
-             s->now_ms);
+  join_heard(s->join, datagram.from, &datagram.source, 1, ++s->counter, false, s->now_ms);
   join_receive(s->join, &s->situation, &datagram, s->now_ms);
   carry_out_all(s);
 }

@@ -14,7 +14,9 @@
  * again.
  *
  * Nodes have letters: a is id 1 and the one on stage, b is id 2, ... Node b's UDP socket is 127.0.0.1:7002,
- * its HTTP port 8002, its token 32 times the byte 2. Clusters have letters too, x for one of 16 bytes 'x'. */
+ * its HTTP port 8002, its token 32 times the byte 2. Clusters have letters too, x for one of 16 bytes 'x'.
+ *
+ * Across hosts (scene_peers_options) the UDP sockets are the election addresses, a's the lowest. */
 #ifndef CORACLE_TEST_JOIN_SCENE_H
 #define CORACLE_TEST_JOIN_SCENE_H
 
@@ -36,6 +38,7 @@ struct scene {
   struct join_situation situation;
   struct coracle_raft_configuration configuration;
   enum scene_address address; /* how the kernel answers a bind */
+  char self;                  /* who is on stage */
   bool durable;               /* the members' storage outlives them */
   const char *silent;         /* who says nothing, though its stream is open; NULL: nobody */
   bool holding;
@@ -44,9 +47,17 @@ struct scene {
   struct bytes script, log;
   struct coracle_raft_configuration changed; /* to which the last change led */
   struct join_message sent;                  /* the last one */
+  struct address_list peers;                 /* its own list */
+  uint64_t round;                            /* of its last probe */
 };
 
 void scene_open(struct scene *);
+/* The same with other options than those. A cluster among them makes the node start as a member, of a
+ * configuration that scene_configure() tells before the first tick. */
+struct join_options scene_options(void);
+/* Node `self` of those: "abc". */
+struct join_options scene_peers_options(char self, const char *nodes);
+void scene_open_with(struct scene *, const struct join_options *);
 void scene_close(struct scene *);
 /* The script begins anew, and its time at 0. The log too. */
 void scene_mark(struct scene *);
@@ -84,6 +95,9 @@ struct voice {
   const char *name;   /* NULL: its letter */
   uint16_t http_port; /* 0: 8000 + id */
   bool announces;     /* CREDENTIALS without a token */
+  bool was_member;
+  const struct address_list *peers; /* PROBE, PROBED; NULL: the same as that of the node on stage */
+  uint64_t round;                   /* the same; 0: that of its last probe */
 };
 void scene_hear(struct scene *, enum join_message_type, struct voice);
 

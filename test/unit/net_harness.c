@@ -1,5 +1,6 @@
 #include "net_harness.h"
 
+#include "disk/secret.h"
 #include "net/sockaddr.h"
 
 #include <errno.h>
@@ -101,15 +102,24 @@ void net_send(int fd, const struct address *to, const void *data, size_t n) {
 
 /* ---- Servers ---- */
 
+static void make_secret(struct server *server) {
+  static const uint8_t secret[SECRET_FILE_BYTES] = "the secret of a test's servers";
+  char why[256];
+  snprintf(server->secret_file, sizeof server->secret_file, "%s.secret", server->data_dir);
+  assert_int_equal(secret_make(server->secret_file, secret, why, sizeof why), 0);
+}
+
 struct serve_options net_options(struct server *server, const char *name) {
   *server = (struct server){.election = net_free_udp_address()};
   snprintf(server->data_dir, sizeof server->data_dir, "/tmp/coracle-test-net-XXXXXX");
   assert_non_null(mkdtemp(server->data_dir));
+  make_secret(server);
   return (struct serve_options){
       .election = server->election,
       .http = {.family = ADDRESS_IP4, .ip = {127, 0, 0, 1}},
       .name = name,
       .data_dir = server->data_dir,
+      .secret_file = server->secret_file,
       .heartbeat_ms = 50,
       .election_timeout_ms = 500,
       .document_bytes_max = 1024 * 1024,
@@ -186,6 +196,7 @@ int server_wait(struct server *server) {
   snprintf(path, sizeof path, "%s/lock", server->data_dir);
   unlink(path);
   rmdir(server->data_dir);
+  unlink(server->secret_file);
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

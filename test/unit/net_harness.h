@@ -14,7 +14,7 @@ struct server {
   struct bytes log;    /* what was read of it */
   struct address http; /* as it says itself; family NONE when it ended before it said so */
   struct address election;
-  char data_dir[64];
+  char data_dir[64], secret_file[80];
   unsigned descriptors_max; /* set before server_start(); 0: as they are */
 };
 

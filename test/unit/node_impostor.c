@@ -17,21 +17,31 @@ void impostor_open(struct impostor *b, struct world *w, int number) {
                          .term = 1,
                          .start = 1,
                          .http = local((uint16_t)(16000 + number))};
+  uint8_t entropy[SEAL_ENTROPY_BYTES] = {(uint8_t)number};
+  seal_keys_derive(world_secret(), &b->keys);
+  seal_source_init(&b->source, entropy);
   memset(b->token, 0xb0 + number, sizeof b->token);
+}
+
+static struct bytes seal(struct impostor *b, struct datagram *datagram) {
+  struct bytes out = {0};
+  uint8_t nonce[SEAL_NONCE_BYTES];
+  datagram->from = b->id;
+  datagram->start = b->start;
+  datagram->counter = ++b->counter;
+  memcpy(datagram->cluster, b->cluster, sizeof b->cluster);
+  seal_source_nonce(&b->source, nonce);
+  datagram_seal(datagram, b->keys.datagrams, nonce, &out);
+  return out;
+}
+
+struct bytes impostor_datagram(struct impostor *b, uint64_t to_id, uint8_t type, const void *body, size_t n) {
+  return seal(b, &(struct datagram){.type = type, .to = to_id, .term = b->term, .body = {body, n}});
 }
 
 void impostor_send(struct impostor *b, struct address to, uint64_t to_id, uint8_t type, const void *body,
                    size_t n) {
-  struct datagram datagram = {.type = type,
-                              .from = b->id,
-                              .to = to_id,
-                              .start = b->start,
-                              .counter = ++b->counter,
-                              .term = b->term,
-                              .body = {body, n}};
-  struct bytes out = {0};
-  memcpy(datagram.cluster, b->cluster, sizeof b->cluster);
-  datagram_encode(&datagram, &out);
+  struct bytes out = impostor_datagram(b, to_id, type, body, n);
   world_send(b->world, b->tap->address, to, out.data, out.n);
   bytes_close(&out);
 }
@@ -50,25 +60,23 @@ void impostor_say(struct impostor *b, struct address to, uint64_t to_id, enum jo
 void impostor_send_raft(struct impostor *b, struct address to, uint64_t to_id,
                         const struct coracle_raft_message *message) {
   struct datagram datagram = {.type = (uint8_t)(DATAGRAM_TYPE_RAFT + message->type),
-                              .from = b->id,
                               .to = to_id,
-                              .start = b->start,
-                              .counter = ++b->counter,
                               .term = message->term,
                               .round = message->round};
-  struct bytes body = {0}, out = {0};
+  struct bytes body = {0};
   raft_message_put_body(&body, message);
   datagram.body = slice_of_bytes(&body);
-  memcpy(datagram.cluster, b->cluster, sizeof b->cluster);
-  datagram_encode(&datagram, &out);
+  struct bytes out = seal(b, &datagram);
   world_send(b->world, b->tap->address, to, out.data, out.n);
   bytes_close(&body);
   bytes_close(&out);
 }
 
 bool impostor_heard(struct impostor *b, const struct tap *tap, enum join_message_type type) {
+  uint8_t plain[DATAGRAM_BYTES_MAX];
   struct datagram datagram;
-  if (tap->received_n == 0 || datagram_decode(tap->last.data, tap->last.n, &datagram) != DATAGRAM_NONE)
+  if (tap->received_n == 0) return false;
+  if (datagram_open(tap->last.data, tap->last.n, b->keys.datagrams, plain, &datagram) != DATAGRAM_NONE)
     return false;
   if (datagram.type != type) return false;
   b->heard_from = datagram.from;
@@ -90,6 +98,57 @@ void impostor_lead(struct impostor *b) {
   WORLD_UNTIL(w, world_http_is_open(w, 0), 200);
 }
 
+/* What a wire is sealed with, in wire->user. */
+struct seals {
+  struct seal_stream out, in;
+};
+
+/* At the front of what was received, perhaps behind an answer to an upgrade, which is then taken off. */
+static bool greeting_has_come(struct wire *wire) {
+  struct bytes *in = &wire->received;
+  if (in->n >= 5 && memcmp(in->data, "HTTP/", 5) == 0) {
+    const uint8_t *end = memmem(in->data, in->n, "\r\n\r\n", 4);
+    if (end == NULL) return false;
+    bytes_consume(in, (size_t)(end - in->data) + 4);
+  }
+  return in->n >= SEAL_RANDOM_BYTES;
+}
+
+void impostor_greet(struct impostor *b, struct wire *wire, bool leader) {
+  uint8_t mine[SEAL_RANDOM_BYTES];
+  struct seals *seals = calloc(1, sizeof *seals);
+  assert_non_null(seals);
+  free(wire->user);
+  wire->user = seals;
+  seal_source_random(&b->source, mine);
+  wire_send(b->world, wire, mine, sizeof mine);
+  WORLD_UNTIL(b->world, greeting_has_come(wire), 50);
+  if (leader)
+    seal_streams_derive(&b->keys, mine, wire->received.data, &seals->out, &seals->in);
+  else
+    seal_streams_derive(&b->keys, wire->received.data, mine, &seals->in, &seals->out);
+  bytes_consume(&wire->received, SEAL_RANDOM_BYTES);
+}
+
+void impostor_seal_frames(struct wire *wire, struct bytes *frames) {
+  struct seals *seals = wire->user;
+  frames_seal(&seals->out, frames, 0);
+}
+
+void impostor_send_frames(struct impostor *b, struct wire *wire, struct bytes *frames) {
+  impostor_seal_frames(wire, frames);
+  wire_send(b->world, wire, frames->data, frames->n);
+}
+
+void impostor_take_hello(struct impostor *b, struct wire *wire) {
+  struct frame frame;
+  struct hello hello;
+  struct bytes storage = {0};
+  WORLD_UNTIL(b->world, impostor_frame(wire, &frame, &storage), 50);
+  assert_int_equal(hello_decode(&frame, &hello), 0);
+  bytes_close(&storage);
+}
+
 struct wire *impostor_stream(struct impostor *b, int node) {
   struct wire *wire = world_connect(b->world, node);
   struct bytes request = {0};
@@ -102,6 +161,8 @@ struct wire *impostor_stream(struct impostor *b, int node) {
   WORLD_UNTIL(b->world, wire_has(wire, "\r\n\r\n"), 200);
   assert_memory_equal(wire->received.data, "HTTP/1.1 101 ", 13);
   wire->received.n = 0;
+  impostor_greet(b, wire, true);
+  impostor_take_hello(b, wire);
   return wire;
 }
 
@@ -110,7 +171,16 @@ void impostor_hello(struct impostor *b, struct wire *wire, uint64_t term) {
   struct bytes out = {0};
   memcpy(hello.cluster, b->cluster, sizeof hello.cluster);
   hello_encode(&hello, &out);
-  wire_send(b->world, wire, out.data, out.n);
+  impostor_send_frames(b, wire, &out);
+  bytes_close(&out);
+}
+
+void impostor_answer_hello(struct impostor *b, struct wire *wire) {
+  struct hello hello = {.protocol = HELLO_PROTOCOL, .from = b->id, .term = b->term};
+  struct bytes out = {0};
+  memcpy(hello.cluster, b->cluster, sizeof hello.cluster);
+  hello_encode(&hello, &out);
+  impostor_send_frames(b, wire, &out);
   bytes_close(&out);
 }
 
@@ -124,7 +194,7 @@ void impostor_append(struct impostor *b, struct wire *wire, uint64_t previous_in
       .append = {previous_index, previous_term, commit, entries, entries_n}};
   struct bytes out = {0};
   raft_message_put_frame(&out, &message);
-  wire_send(b->world, wire, out.data, out.n);
+  impostor_send_frames(b, wire, &out);
   bytes_close(&out);
   for (size_t i = 0; i < entries_n; i++) coracle_raft_entry_unref(entries[i]);
 }
@@ -158,9 +228,11 @@ struct coracle_raft_entry *impostor_command(struct impostor *b, uint64_t index) 
 }
 
 bool impostor_frame(struct wire *wire, struct frame *frame, struct bytes *storage) {
+  struct seals *seals = wire->user;
   size_t consumed = 0, needed;
   storage->n = 0;
   bytes_append(storage, wire->received.data, wire->received.n);
+  if (frame_open(&seals->in, storage->data, storage->n, &needed) != 1) return false;
   if (frame_next(storage->data, storage->n, &consumed, &needed, frame) != 1) return false;
   bytes_consume(&wire->received, consumed);
   return true;

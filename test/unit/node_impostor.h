@@ -11,12 +11,20 @@
 #define CORACLE_TEST_NODE_IMPOSTOR_H
 
 #include "join/message.h"
-#include "node_world.h"
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
 #include "wire/datagram.h"
 #include "wire/raft_message.h"
+#include <cmocka.h>
 
 struct impostor {
   struct world *world;
+  struct seal_keys keys;
+  struct seal_source source;
   struct tap *tap; /* its own UDP socket */
   uint64_t id, term, start, counter;
   uint8_t cluster[CLUSTER_ID_BYTES];
@@ -36,12 +44,25 @@ void impostor_send(struct impostor *, struct address to, uint64_t to_id, uint8_t
                    size_t n);
 void impostor_send_raft(struct impostor *, struct address to, uint64_t to_id,
                         const struct coracle_raft_message *);
+/* What it sends, sealed; to be released with bytes_close(). */
+struct bytes impostor_datagram(struct impostor *, uint64_t to_id, uint8_t type, const void *body, size_t n);
 /* The newest datagram at that tap is such a message; then it is in b->heard. */
 bool impostor_heard(struct impostor *, const struct tap *, enum join_message_type);
 /* Has the election address, and goes through steps 4 to 7 as the leader of node 0; it is fresh. */
 void impostor_lead(struct impostor *);
-/* A connection to that node's HTTP port, upgraded to a replication stream with the token it gave. */
+/* A connection to that node's HTTP port, upgraded to a replication stream with the token it gave; random
+ * numbers were exchanged, the node's HELLO came, and frames are sealed and opened from here on. */
 struct wire *impostor_stream(struct impostor *, int node);
+/* Sends its random number and takes the other's: as a leader, which connects, or as a follower. */
+void impostor_greet(struct impostor *, struct wire *, bool leader);
+/* Seals the plain frames and sends them. */
+void impostor_send_frames(struct impostor *, struct wire *, struct bytes *frames);
+/* The same, but what is sent are the sealed bytes: *frames is sealed. */
+void impostor_seal_frames(struct wire *, struct bytes *frames);
+/* The other's HELLO must come. */
+void impostor_take_hello(struct impostor *, struct wire *);
+/* Its own HELLO as a follower. */
+void impostor_answer_hello(struct impostor *, struct wire *);
 void impostor_hello(struct impostor *, struct wire *, uint64_t term);
 /* An APPEND of its term; takes over the entries' references. */
 void impostor_append(struct impostor *, struct wire *, uint64_t previous_index, uint64_t previous_term,
@@ -50,7 +71,8 @@ void impostor_append(struct impostor *, struct wire *, uint64_t previous_index, 
 struct coracle_raft_entry *impostor_configuration(struct impostor *, uint64_t index, bool node_votes);
 /* A client's command: PUT of collection c, document x. */
 struct coracle_raft_entry *impostor_command(struct impostor *, uint64_t index);
-/* Takes the first frame off wire->received; false when none is whole. The payload lives until the next call.
+/* Takes the first frame off wire->received, and opens it; false when none is whole. The payload lives until
+ * the next call.
  */
 bool impostor_frame(struct wire *, struct frame *, struct bytes *storage);
 

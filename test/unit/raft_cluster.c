@@ -37,6 +37,7 @@ struct cluster *cluster_new(const struct cluster_options *options) {
 static void drop_write(struct disk_write *write) {
   for (size_t i = 0; i < write->entries_n; i++) coracle_raft_entry_unref(write->entries[i]);
   free(write->entries);
+  free(write->snapshot);
 }
 
 static void free_volatile(struct server *server) {
@@ -46,6 +47,7 @@ static void free_volatile(struct server *server) {
     drop_write(write);
   queue_close(&server->writes);
   letters_close(&server->held);
+  machine_close(&server->machine);
 }
 
 void cluster_free(struct cluster *c) {
@@ -58,13 +60,11 @@ void cluster_free(struct cluster *c) {
   }
   network_close(c);
   history_free(c->history);
+  free(c->machines.hashes);
   free(c);
 }
 
-static uint64_t start(struct cluster *c, const struct coracle_raft_configuration *founding) {
-  struct server *server = calloc(1, sizeof *server);
-  assert(server != NULL && c->servers_n < SERVERS_MAX);
-  server->id = c->servers_n + 1;
+static void new_core(struct cluster *c, struct server *server) {
   server->writes = QUEUE_OF(struct disk_write);
   const struct coracle_raft_options options = {.id = server->id,
                                                .seed = random_next(&c->random),
@@ -72,8 +72,20 @@ static uint64_t start(struct cluster *c, const struct coracle_raft_configuration
                                                .election_timeout_ms = ELECTION_TIMEOUT_MS,
                                                .append_bytes_max = c->options.append_bytes_max,
                                                .inflight_bytes_max = c->options.inflight_bytes_max,
-                                               .uncommitted_bytes_max = c->options.uncommitted_bytes_max};
+                                               .uncommitted_bytes_max = c->options.uncommitted_bytes_max,
+                                               .trailing_bytes = c->options.trailing_bytes,
+                                               .chunk_bytes_max = c->options.chunk_bytes_max};
   assert_int_equal(coracle_raft_new(&options, &server->raft), 0);
+  machine_restart(server, &server->durable_state);
+  server->snapshot_seen = server->durable_snapshot.index;
+}
+
+static uint64_t start(struct cluster *c, const struct coracle_raft_configuration *founding) {
+  struct server *server = calloc(1, sizeof *server);
+  assert(server != NULL && c->servers_n < SERVERS_MAX);
+  server->id = c->servers_n + 1;
+  server->durable_first = 1;
+  new_core(c, server);
   c->servers[c->servers_n++] = server;
   struct coracle_raft_event event = {.type = CORACLE_RAFT_START, .start = {.founding = founding}};
   assert_int_equal(cluster_step(c, server->id, &event), 0);
@@ -125,7 +137,16 @@ static void ask_disk(struct server *server, const struct coracle_raft_effects *e
                                .term = effects->persist.term,
                                .voted_for = effects->persist.voted_for,
                                .truncate_from = effects->persist.truncate_from,
-                               .entries_n = effects->persist.entries_n};
+                               .entries_n = effects->persist.entries_n,
+                               .installs = effects->persist.chunk.installs,
+                               .keep_log = effects->persist.chunk.keep_log,
+                               .installed = server->machine.state};
+  if (effects->persist.chunk.snapshot != NULL) {
+    write->snapshot = malloc(sizeof *write->snapshot);
+    assert(write->snapshot != NULL);
+    *write->snapshot = *effects->persist.chunk.snapshot;
+    write->snapshot_bytes = effects->persist.chunk.offset + effects->persist.chunk.n;
+  }
   if (write->entries_n == 0) return;
   write->entries = calloc(write->entries_n, sizeof(struct coracle_raft_entry *));
   assert(write->entries != NULL);
@@ -137,6 +158,7 @@ bool cluster_same_status(const struct coracle_raft_status *a, const struct corac
   for (size_t i = 0; i < a->peers_n && i < b->peers_n; i++) {
     const struct coracle_raft_peer_status *p = &a->peers[i], *q = &b->peers[i];
     if (p->id != q->id || p->voter != q->voter || p->link != q->link || p->match != q->match ||
+        p->snapshot_index != q->snapshot_index || p->snapshot_bytes != q->snapshot_bytes ||
         p->last_contact_ms != q->last_contact_ms)
       return false;
   }
@@ -158,6 +180,10 @@ int cluster_step(struct cluster *c, uint64_t id, struct coracle_raft_event *even
   c->steps++;
   event->now_ms = c->now_ms;
   coracle_raft_status(server->raft, c->now_ms, &before);
+  server->own_term = 0;
+  if (event->type == CORACLE_RAFT_RECEIVE && event->message->type == CORACLE_RAFT_SNAPSHOT &&
+      event->message->snapshot.snapshot != NULL)
+    server->own_term = cluster_term_at(c, id, event->message->snapshot.snapshot->index);
   int error = coracle_raft_step(server->raft, event, &effects);
   coracle_raft_status(server->raft, c->now_ms, &server->status);
   if (error != 0) {
@@ -170,11 +196,26 @@ int cluster_step(struct cluster *c, uint64_t id, struct coracle_raft_event *even
   CLUSTER_CHECK(c, !due || server->wakeup_ms > c->now_ms, "server %d wants to be woken at once again",
                 (int)id);
   c->truncations += effects.persist.truncate_from != 0;
+  if (before.role != CORACLE_RAFT_LEADER && server->status.role == CORACLE_RAFT_LEADER)
+    c->transfers += server->asked_to_lead;
+  for (size_t i = 0; i < effects.messages_n; i++)
+    if (effects.messages[i].type == CORACLE_RAFT_VOTE_REQUEST)
+      server->asked_to_lead = effects.messages[i].vote_request.transfer;
+  c->installations += effects.persist.chunk.installs;
+  machine_step(c, server, &effects);
+  for (size_t i = 0; i < effects.reads_n; i++) c->reads_ready += !effects.reads[i].failed;
   ask_disk(server, &effects);
-  history_stepped(c->history, c, server, &before, &effects);
+  if (event->type == CORACLE_RAFT_START && event->start.restored != NULL)
+    history_restarted(c, server, &effects);
+  else
+    history_stepped(c->history, c, server, &before, &effects);
+  server->snapshot_seen = coracle_raft_snapshot(server->raft)->index;
+  if (c->watch != NULL) c->watch(c->watcher, c, server, event, &before, &effects);
   for (size_t i = 0; i < effects.messages_n; i++) network_post(c, server, &effects.messages[i]);
-  if (before.role == CORACLE_RAFT_LEADER && server->status.role != CORACLE_RAFT_LEADER)
+  if (before.role == CORACLE_RAFT_LEADER && server->status.role != CORACLE_RAFT_LEADER) {
+    c->step_downs[server->status.stepped_down]++;
     network_server_gone(c, id, false);
+  }
   return 0;
 }
 
@@ -205,6 +246,26 @@ int cluster_change(struct cluster *c, uint64_t id, const struct coracle_raft_con
   return cluster_step(c, id, &event);
 }
 
+int cluster_transfer(struct cluster *c, uint64_t id, uint64_t target) {
+  return cluster_step(c, id, &(struct coracle_raft_event){.type = CORACLE_RAFT_TRANSFER, .peer = target});
+}
+
+int cluster_read(struct cluster *c, uint64_t id, uint64_t *read) {
+  *read = history_read_begins(c->history, id);
+  struct coracle_raft_event event = {.type = CORACLE_RAFT_READ, .read = *read};
+  int error = cluster_step(c, id, &event);
+  if (error != 0) history_read_refused(c->history, *read);
+  return error;
+}
+
+enum read_outcome cluster_read_outcome(const struct cluster *c, uint64_t read, uint64_t *index) {
+  return history_read_outcome(c->history, read, index);
+}
+
+size_t cluster_reads_waiting(const struct cluster *c) {
+  return history_reads_waiting(c->history);
+}
+
 int cluster_add_member(struct cluster *c, uint64_t leader, uint64_t id) {
   struct coracle_raft_configuration next =
       *coracle_raft_latest_configuration(cluster_server(c, leader)->raft);
@@ -225,6 +286,7 @@ int cluster_remove_member(struct cluster *c, uint64_t leader, uint64_t id) {
 void cluster_crash(struct cluster *c, uint64_t id) {
   network_server_gone(c, id, true);
   free_volatile(cluster_server(c, id));
+  history_crashed(c->history, id);
 }
 
 uint64_t cluster_leader(const struct cluster *c) {
@@ -252,15 +314,63 @@ bool cluster_is_voter(const struct cluster *c, uint64_t id, uint64_t member) {
 
 /* ---- Disks ---- */
 
+uint64_t cluster_durable_last(const struct server *server) {
+  const uint64_t last = server->durable_first + server->durable_n - 1;
+  return last > server->durable_snapshot.index ? last : server->durable_snapshot.index;
+}
+
+bool cluster_is_durable(const struct cluster *c, const struct server *server, uint64_t index, uint64_t term) {
+  if (index > 0 && index <= server->durable_snapshot.index)
+    return history_committed_term(c->history, index) == term;
+  if (index < server->durable_first || index - server->durable_first >= server->durable_n) return false;
+  return server->durable[index - server->durable_first]->term == term;
+}
+
+static void drop_durable_to(struct server *server, uint64_t index) {
+  size_t n = 0;
+  while (n < server->durable_n && server->durable_first + n <= index)
+    coracle_raft_entry_unref(server->durable[n++]);
+  server->durable_n -= n;
+  if (n > 0) memmove(server->durable, server->durable + n, server->durable_n * sizeof *server->durable);
+  server->durable_first += n;
+}
+
+void cluster_snapshot_durable(struct cluster *c, struct server *server,
+                              const struct coracle_raft_snapshot *snapshot,
+                              const struct machine_state *state) {
+  CLUSTER_CHECK(c, cluster_is_durable(c, server, snapshot->index, snapshot->term),
+                "server %d took a snapshot of what is not durable", (int)server->id);
+  server->durable_snapshot = *snapshot;
+  server->durable_state = *state;
+  drop_durable_to(server, server->status.first_index - 1);
+}
+
+static void make_chunk_durable(struct server *server, const struct disk_write *write) {
+  server->incoming_index = write->snapshot->index;
+  server->incoming_bytes = write->snapshot_bytes;
+  if (!write->installs) return;
+  drop_durable_to(server, write->keep_log ? write->snapshot->index : UINT64_MAX);
+  server->durable_first = write->snapshot->index + 1;
+  server->durable_snapshot = *write->snapshot;
+  server->durable_state = write->installed;
+}
+
 static void make_durable(struct cluster *c, struct server *server, struct disk_write *write) {
   if (write->vote_changed) {
+    CLUSTER_CHECK(c,
+                  write->term > server->durable_term ||
+                      (write->term == server->durable_term &&
+                       (server->durable_vote == 0 || write->voted_for == server->durable_vote)),
+                  "server %d writes another vote of term %d", (int)server->id, (int)write->term);
     server->durable_term = write->term;
     server->durable_vote = write->voted_for;
   }
-  while (write->truncate_from != 0 && server->durable_n >= write->truncate_from)
+  while (write->truncate_from != 0 && server->durable_n > 0 &&
+         server->durable_first + server->durable_n > write->truncate_from)
     coracle_raft_entry_unref(server->durable[--server->durable_n]);
+  if (write->snapshot != NULL) make_chunk_durable(server, write);
   for (size_t i = 0; i < write->entries_n; i++) {
-    CLUSTER_CHECK(c, write->entries[i]->index == server->durable_n + 1,
+    CLUSTER_CHECK(c, write->entries[i]->index == server->durable_first + server->durable_n,
                   "a gap in the log on server %d's disk", (int)server->id);
     if (server->durable_n == server->durable_capacity) {
       server->durable_capacity = server->durable_capacity > 0 ? server->durable_capacity * 2 : 64;
@@ -273,14 +383,18 @@ static void make_durable(struct cluster *c, struct server *server, struct disk_w
   server->durable_sequence = write->sequence;
 }
 
+static void complete_write(struct cluster *c, struct server *server) {
+  struct disk_write *write = queue_at(&server->writes, 0);
+  make_durable(c, server, write);
+  drop_write(write);
+  queue_pop(&server->writes);
+}
+
 void cluster_sync_to(struct cluster *c, uint64_t id, uint64_t sequence) {
   struct server *server = cluster_server(c, id);
-  for (struct disk_write *write;
-       (write = queue_at(&server->writes, 0)) != NULL && write->sequence <= sequence;) {
-    make_durable(c, server, write);
-    drop_write(write);
-    queue_pop(&server->writes);
-  }
+  for (const struct disk_write *write;
+       (write = queue_at(&server->writes, 0)) != NULL && write->sequence <= sequence;)
+    complete_write(c, server);
   struct coracle_raft_event event = {.type = CORACLE_RAFT_PERSISTED, .persisted = server->durable_sequence};
   assert_int_equal(cluster_step(c, id, &event), 0);
   network_release(c, server);
@@ -290,6 +404,28 @@ void cluster_sync(struct cluster *c, uint64_t id) {
   const struct server *server = cluster_server(c, id);
   if (server->writes.n > 0)
     cluster_sync_to(c, id, ((struct disk_write *)queue_at(&server->writes, server->writes.n - 1))->sequence);
+}
+
+void cluster_crash_after(struct cluster *c, uint64_t id, size_t writes) {
+  struct server *server = cluster_server(c, id);
+  while (writes-- > 0 && server->writes.n > 0) complete_write(c, server);
+  cluster_crash(c, id);
+}
+
+void cluster_restart(struct cluster *c, uint64_t id) {
+  struct server *server = cluster_server(c, id);
+  assert(server->raft == NULL);
+  const struct coracle_raft_restored restored = {
+      .term = server->durable_term,
+      .voted_for = server->durable_vote,
+      .snapshot = server->durable_snapshot.index > 0 ? &server->durable_snapshot : NULL,
+      .entries = server->durable,
+      .entries_n = server->durable_n};
+  struct coracle_raft_event event = {.type = CORACLE_RAFT_START, .start = {.restored = &restored}};
+  new_core(c, server);
+  server->durable_sequence = 0;
+  server->disk_held = false;
+  assert_int_equal(cluster_step(c, id, &event), 0);
 }
 
 void cluster_hold_disk(struct cluster *c, uint64_t id, bool hold) {
@@ -308,8 +444,14 @@ static bool sync_one(struct cluster *c) {
 
 /* ---- Letting things happen ---- */
 
+static bool answer_one(struct cluster *c) {
+  for (size_t i = 0; i < c->servers_n; i++)
+    if (cluster_answer_chunk(c, c->servers[i]->id)) return true;
+  return false;
+}
+
 void cluster_settle(struct cluster *c) {
-  for (size_t n = 0; sync_one(c) || network_move(c); n++)
+  for (size_t n = 0; sync_one(c) || answer_one(c) || network_move(c); n++)
     CLUSTER_CHECK(c, n < SETTLE_MAX, "the messages never end");
 }
 

@@ -11,7 +11,7 @@
  * any order, twice or never. A stream is a connection between a leader and a follower; each direction keeps
  * its order, and when it was cut each side hears of its end. A server's disk keeps what the core gave it in
  * the order it was given, and is done when the test says so; a message leaves only when what it rests on is
- * durable. A server that crashed has lost everything and never comes back.
+ * durable. A server that crashed has lost what was not durable; it may be started again with the rest.
  *
  * After every step and before every message leaves, raft_history.h holds the cluster against Raft's
  * invariants. */
@@ -21,6 +21,7 @@
 #include "base/queue.h"
 #include "base/random.h"
 #include "coracle/raft.h"
+#include "raft_machine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,10 +32,11 @@
 
 enum { SERVERS_MAX = 48, HEARTBEAT_MS = 50, ELECTION_TIMEOUT_MS = 500 };
 
-/* A message on its way. Its entries are copies, as if they had been bytes. */
+/* A message on its way. Its entries, or its snapshot and chunk, are copies, as if they had been bytes. */
 struct letter {
   struct coracle_raft_message message;
-  uint64_t stream; /* serial number of its stream; 0: a datagram */
+  uint64_t stream;                        /* serial number of its stream; 0: a datagram */
+  struct coracle_raft_snapshot *snapshot; /* owned, the chunk behind it; NULL: none */
 };
 
 struct letters {
@@ -60,6 +62,10 @@ struct disk_write {
   uint64_t truncate_from;
   struct coracle_raft_entry **entries; /* one reference each */
   size_t entries_n;
+  struct coracle_raft_snapshot *snapshot; /* NULL: none */
+  uint64_t snapshot_bytes;                /* that are there with this chunk */
+  bool installs, keep_log;
+  struct machine_state installed; /* installs: the image's */
 };
 
 struct server {
@@ -67,29 +73,58 @@ struct server {
   struct coracle_raft *raft;         /* NULL: crashed */
   struct coracle_raft_status status; /* after its last step */
   uint64_t wakeup_ms;
+  bool asked_to_lead;  /* its last requests for votes were for a transfer of leadership */
   bool disk_held;      /* the disk hangs: only cluster_sync() completes its writes */
   struct queue writes; /* of struct disk_write: not durable */
   struct letters held; /* rest on writes that are not durable */
 
-  /* What is durable. Kept after a crash: it was there when it counted. */
+  /* What is durable. Kept after a crash. Sequences begin again with a restart. */
   uint64_t durable_sequence, durable_term, durable_vote;
-  struct coracle_raft_entry **durable; /* [i] has index i + 1; one reference each */
+  struct coracle_raft_entry **durable; /* [i] has index durable_first + i; one reference each */
+  uint64_t durable_first;
   size_t durable_n, durable_capacity;
+  struct coracle_raft_snapshot durable_snapshot; /* index 0: none */
+  struct machine_state durable_state;            /* its image's */
+  uint64_t incoming_index, incoming_bytes;       /* of an image that is not complete */
+
+  struct machine machine;
+  uint64_t snapshot_seen; /* by raft_history.c: the index of its newest */
+  uint64_t own_term; /* of the entry at the index of the snapshot that the current step brings; 0: none */
 };
+
+/* What became of a READ. */
+enum read_outcome {
+  READ_WAITING,
+  READ_READY,
+  READ_FAILED,
+  READ_FORGOTTEN, /* its server crashed */
+};
+
+struct cluster;
+typedef void cluster_watch(void *watcher, const struct cluster *, const struct server *,
+                           const struct coracle_raft_event *, const struct coracle_raft_status *before,
+                           const struct coracle_raft_effects *);
 
 struct cluster_options {
   uint64_t seed;
   uint32_t append_bytes_max, inflight_bytes_max, uncommitted_bytes_max; /* 0: the core's default */
+  uint32_t trailing_bytes, chunk_bytes_max;                             /* 0: the core's default */
+  uint32_t image_bytes_max;                                             /* beyond the state itself */
 };
 
 struct cluster {
   struct cluster_options options;
   struct random random;
   struct history *history;
+  struct machine_history machines;
   uint64_t now_ms;
-  uint64_t steps;                      /* taken so far: where a failure was */
-  uint64_t truncations;                /* of logs, so far */
-  struct server *servers[SERVERS_MAX]; /* server id is servers[id - 1] */
+  uint64_t steps;                                /* taken so far: where a failure was */
+  uint64_t truncations;                          /* of logs, so far */
+  uint64_t installations;                        /* of snapshots, so far */
+  uint64_t reads_ready;                          /* so far */
+  uint64_t transfers;                            /* of leadership that succeeded, so far */
+  uint64_t step_downs[CORACLE_RAFT_REMOVED + 1]; /* of leaders, by reason, so far */
+  struct server *servers[SERVERS_MAX];           /* server id is servers[id - 1] */
   size_t servers_n;
   struct letters datagrams;
   struct stream **streams;
@@ -98,6 +133,8 @@ struct cluster {
   bool blocked[SERVERS_MAX + 1][SERVERS_MAX + 1]; /* [from][to] */
   bool no_datagrams;                              /* all are lost; the streams go on */
   bool links_by_hand;                             /* leaders open no streams by themselves */
+  cluster_watch *watch;                           /* told of every step, before its messages leave; or NULL */
+  void *watcher;
 };
 
 /* A failed test says which run it was and where. */
@@ -137,15 +174,40 @@ int cluster_campaign(struct cluster *, uint64_t id);
 int cluster_receive(struct cluster *, uint64_t id, const struct coracle_raft_message *);
 int cluster_propose(struct cluster *, uint64_t id, size_t bytes);
 int cluster_change(struct cluster *, uint64_t id, const struct coracle_raft_configuration *);
+int cluster_transfer(struct cluster *, uint64_t id, uint64_t target);
+/* A read begins there; *read is its number. What became of it, and from which index on it may be answered. */
+int cluster_read(struct cluster *, uint64_t id, uint64_t *read);
+enum read_outcome cluster_read_outcome(const struct cluster *, uint64_t read, uint64_t *index);
+size_t cluster_reads_waiting(const struct cluster *);
 /* Adds a learner to the leader's configuration, or takes a member out of it. */
 int cluster_add_member(struct cluster *, uint64_t leader, uint64_t id);
 int cluster_remove_member(struct cluster *, uint64_t leader, uint64_t id);
 void cluster_crash(struct cluster *, uint64_t id);
+/* The same, but its disk completes that many of its writes before, and nobody hears of it. */
+void cluster_crash_after(struct cluster *, uint64_t id, size_t writes);
+/* Starts a server that crashed, with what is durable there. */
+void cluster_restart(struct cluster *, uint64_t id);
 /* The server that leads the newest term; 0: none does. */
 uint64_t cluster_leader(const struct cluster *);
 /* The term of the entry at that index of its log; 0: there is none. */
 uint64_t cluster_term_at(const struct cluster *, uint64_t id, uint64_t index);
 bool cluster_is_voter(const struct cluster *, uint64_t id, uint64_t member); /* as `id` knows it */
+
+/* ---- Snapshots ---- */
+
+/* It takes one of what it has applied, if its log up to there is durable, and keeps the one before too. */
+int cluster_snapshot(struct cluster *, uint64_t id);
+/* The core has taken it, and it is durable. */
+void cluster_snapshot_durable(struct cluster *, struct server *, const struct coracle_raft_snapshot *,
+                              const struct machine_state *);
+/* It has lost all its images but the newest ones: chunks of others that are asked for are gone. */
+void cluster_forget_images(struct cluster *, uint64_t id, size_t kept);
+/* Answers the oldest of its core's requests for a chunk; false when there is none. */
+bool cluster_answer_chunk(struct cluster *, uint64_t id);
+/* The last index that is durable there, in the log or by a snapshot; and whether that entry is, of that
+ * term. */
+uint64_t cluster_durable_last(const struct server *);
+bool cluster_is_durable(const struct cluster *, const struct server *, uint64_t index, uint64_t term);
 
 /* ---- Disks ---- */
 

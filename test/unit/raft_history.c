@@ -19,11 +19,21 @@ struct position {
   uint64_t committed_term; /* 0: not committed yet */
 };
 
+struct read {
+  uint64_t server;
+  uint64_t committed; /* by anybody, when it began */
+  enum read_outcome outcome;
+  uint64_t index;
+};
+
 struct history {
   struct position *positions; /* [i] is index i + 1 */
   size_t positions_n;
   uint64_t committed; /* the highest index that anybody committed */
   uint64_t leader_of[TERMS_MAX];
+  struct read *reads; /* [i] is number i + 1 */
+  size_t reads_n, reads_capacity;
+  size_t reads_settled; /* before this one none waits */
 };
 
 struct history *history_new(void) {
@@ -39,6 +49,7 @@ void history_free(struct history *history) {
     free(history->positions[i].variants);
   }
   free(history->positions);
+  free(history->reads);
   free(history);
 }
 
@@ -54,13 +65,24 @@ static struct position *position_at(struct history *history, uint64_t index) {
   return &history->positions[index - 1];
 }
 
-static uint64_t term_at(const struct server *server, uint64_t index) {
-  const struct coracle_raft_entry *entry = coracle_raft_entry_at(server->raft, index);
-  return entry != NULL ? entry->term : 0;
+uint64_t history_committed_term(const struct history *history, uint64_t index) {
+  return index > 0 && index <= history->positions_n ? history->positions[index - 1].committed_term : 0;
 }
 
-static uint64_t durable_term_at(const struct server *server, uint64_t index) {
-  return index > 0 && index <= server->durable_n ? server->durable[index - 1]->term : 0;
+/* Also of one that is not in its log any more, but in its snapshot: that has been checked. NULL: none. */
+static const struct coracle_raft_entry *entry_at(const struct cluster *c, const struct server *server,
+                                                 uint64_t index) {
+  const struct coracle_raft_entry *entry = coracle_raft_entry_at(server->raft, index);
+  if (entry != NULL || index == 0 || index > coracle_raft_snapshot(server->raft)->index) return entry;
+  const struct position *position = &c->history->positions[index - 1];
+  for (size_t i = 0; i < position->variants_n; i++)
+    if (position->variants[i].entry->term == position->committed_term) return position->variants[i].entry;
+  return NULL;
+}
+
+static uint64_t term_at(const struct cluster *c, const struct server *server, uint64_t index) {
+  const struct coracle_raft_entry *entry = entry_at(c, server, index);
+  return entry != NULL ? entry->term : 0;
 }
 
 /* ---- Configurations ---- */
@@ -108,9 +130,10 @@ static uint64_t sole_voter_before(const struct cluster *c, const struct coracle_
   return 0;
 }
 
-static const struct coracle_raft_entry *configuration_before(const struct server *server, uint64_t index) {
+static const struct coracle_raft_entry *configuration_before(const struct cluster *c,
+                                                             const struct server *server, uint64_t index) {
   while (--index > 0) {
-    const struct coracle_raft_entry *entry = coracle_raft_entry_at(server->raft, index);
+    const struct coracle_raft_entry *entry = entry_at(c, server, index);
     if (entry->type == CORACLE_RAFT_CONFIGURATION) return entry;
   }
   return NULL;
@@ -119,10 +142,53 @@ static const struct coracle_raft_entry *configuration_before(const struct server
 /* A configuration enters a log for the first time. */
 static void check_configuration(const struct cluster *c, const struct server *server,
                                 const struct coracle_raft_entry *entry) {
-  const struct coracle_raft_entry *previous = configuration_before(server, entry->index);
+  const struct coracle_raft_entry *previous = configuration_before(c, server, entry->index);
   if (previous == NULL) return;
   const uint64_t sole = sole_voter_before(c, entry, previous);
   CLUSTER_CHECK(c, sole == 0 || sole == server->id, "a sole voter's successor came from another");
+}
+
+/* ---- Snapshots ---- */
+
+static void check_installation(const struct cluster *c, const struct server *server,
+                               const struct coracle_raft_status *before,
+                               const struct coracle_raft_effects *effects) {
+  const struct coracle_raft_snapshot *snapshot = effects->persist.chunk.snapshot;
+  const struct coracle_raft_status *after = &server->status;
+  const bool keep_log = effects->persist.chunk.keep_log;
+  CLUSTER_CHECK(c, snapshot->index == coracle_raft_snapshot(server->raft)->index, "another one is installed");
+  CLUSTER_CHECK(c, snapshot->index > before->commit_index && snapshot->index == after->commit_index,
+                "server %d installs what it has", (int)server->id);
+  CLUSTER_CHECK(c, keep_log == (server->own_term == snapshot->term),
+                "server %d keeps a log it should not, or the other way round", (int)server->id);
+  CLUSTER_CHECK(c,
+                after->first_index == snapshot->index + 1 &&
+                    after->last_index == (keep_log ? before->last_index : snapshot->index),
+                "server %d has a log from %d to %d after installing %d", (int)server->id,
+                (int)after->first_index, (int)after->last_index, (int)snapshot->index);
+}
+
+/* A server has a new snapshot, which it took or installed. */
+static void check_snapshot(const struct history *history, const struct cluster *c,
+                           const struct server *server, const struct coracle_raft_status *before,
+                           const struct coracle_raft_effects *effects) {
+  const struct coracle_raft_snapshot *snapshot = coracle_raft_snapshot(server->raft);
+  struct coracle_raft_configuration configuration;
+  if (effects->persist.chunk.installs) check_installation(c, server, before, effects);
+  CLUSTER_CHECK(c, server->status.first_index <= snapshot->index + 1, "a gap between snapshot and log");
+  if (snapshot->index == 0 || snapshot->index == server->snapshot_seen) return;
+  CLUSTER_CHECK(c, snapshot->index > server->snapshot_seen, "the snapshot of server %d goes back",
+                (int)server->id);
+  CLUSTER_CHECK(c, history_committed_term(history, snapshot->index) == snapshot->term,
+                "a snapshot at %d, which is not committed with term %d", (int)snapshot->index,
+                (int)snapshot->term);
+  const struct coracle_raft_entry *entry = configuration_before(c, server, snapshot->index + 1);
+  CLUSTER_CHECK(c, entry != NULL && entry->index == snapshot->configuration_index,
+                "the snapshot at %d has configuration %d", (int)snapshot->index,
+                (int)snapshot->configuration_index);
+  decode(c, entry, &configuration);
+  CLUSTER_CHECK(c, memcmp(&configuration, &snapshot->configuration, sizeof configuration) == 0,
+                "another configuration in the snapshot at %d", (int)snapshot->index);
 }
 
 /* ---- Logs ---- */
@@ -130,7 +196,7 @@ static void check_configuration(const struct cluster *c, const struct server *se
 static void check_entry(struct history *history, const struct cluster *c, const struct server *server,
                         struct coracle_raft_entry *entry) {
   struct position *position = position_at(history, entry->index);
-  const uint64_t previous_term = term_at(server, entry->index - 1);
+  const uint64_t previous_term = term_at(c, server, entry->index - 1);
   for (size_t i = 0; i < position->variants_n; i++) {
     const struct variant *variant = &position->variants[i];
     if (variant->entry->term != entry->term) continue;
@@ -155,7 +221,8 @@ static void check_persist(struct history *history, const struct cluster *c, cons
   const uint64_t truncate_from = effects->persist.truncate_from;
   const size_t n = effects->persist.entries_n;
   const bool vote_changed = before->term != after->term || before->voted_for != after->voted_for;
-  const bool any = effects->persist.vote_changed || truncate_from != 0 || n > 0;
+  const bool any =
+      effects->persist.vote_changed || truncate_from != 0 || n > 0 || effects->persist.chunk.snapshot != NULL;
 
   CLUSTER_CHECK(c, effects->persist.vote_changed == vote_changed, "a vote that is not persisted");
   CLUSTER_CHECK(c, (effects->persist.sequence != 0) == any, "something to persist without a sequence");
@@ -184,7 +251,7 @@ static void check_persist(struct history *history, const struct cluster *c, cons
   }
   for (size_t i = 0; i < n; i++) {
     struct coracle_raft_entry *entry = effects->persist.entries[i];
-    CLUSTER_CHECK(c, entry->term >= term_at(server, entry->index - 1) && entry->term <= after->term,
+    CLUSTER_CHECK(c, entry->term >= term_at(c, server, entry->index - 1) && entry->term <= after->term,
                   "terms in a log go back");
     CLUSTER_CHECK(c, coracle_raft_entry_at(server->raft, entry->index) == entry,
                   "persisted what is not in the log");
@@ -202,14 +269,26 @@ static void check_leader_of(struct history *history, const struct cluster *c, ui
   history->leader_of[term] = leader;
 }
 
+/* Before the latest configuration, which is not known to be committed. */
+static bool was_voter(const struct cluster *c, const struct server *server) {
+  struct coracle_raft_configuration configuration;
+  const struct coracle_raft_entry *before =
+      configuration_before(c, server, server->status.configuration_index);
+  if (server->status.configuration_committed || before == NULL) return false;
+  decode(c, before, &configuration);
+  return has_voter(&configuration, server->id);
+}
+
 static void check_new_leader(const struct history *history, const struct cluster *c,
                              const struct server *server) {
   const struct coracle_raft_status *status = &server->status;
-  CLUSTER_CHECK(c, status->voter && status->voted_for == server->id, "a leader that did not vote for itself");
+  CLUSTER_CHECK(c, status->voted_for == server->id, "a leader that did not vote for itself");
+  CLUSTER_CHECK(c, status->voter || was_voter(c, server),
+                "a leader that neither this configuration nor the one before it has");
   CLUSTER_CHECK(c, status->term == 1 || server->durable_term == status->term,
                 "a leader whose own vote is not durable");
   for (uint64_t index = 1; index <= history->committed; index++)
-    CLUSTER_CHECK(c, term_at(server, index) == history->positions[index - 1].committed_term,
+    CLUSTER_CHECK(c, term_at(c, server, index) == history->positions[index - 1].committed_term,
                   "leader %d of term %d lacks committed entry %d", (int)server->id, (int)status->term,
                   (int)index);
 }
@@ -240,7 +319,7 @@ static void check_matches(const struct cluster *c, const struct server *server,
     const struct server *other = cluster_server(c, peer->id);
     CLUSTER_CHECK(c,
                   other->durable_term > after->term ||
-                      durable_term_at(other, peer->match) == term_at(server, peer->match),
+                      cluster_is_durable(c, other, peer->match, term_at(c, server, peer->match)),
                   "server %d counts %d on server %d, where it is not durable", (int)server->id,
                   (int)peer->match, (int)peer->id);
     for (size_t k = 0; k < before->peers_n && before->role == CORACLE_RAFT_LEADER; k++)
@@ -252,15 +331,15 @@ static void check_matches(const struct cluster *c, const struct server *server,
 /* A step may append another configuration once it has committed: what was in force is the one before. */
 static void check_commit_of_leader(const struct cluster *c, const struct server *server,
                                    const struct coracle_raft_status *before) {
-  const uint64_t index = server->status.commit_index, term = term_at(server, index);
+  const uint64_t index = server->status.commit_index, term = term_at(c, server, index);
   struct coracle_raft_configuration in_force, *configuration = &in_force;
   uint32_t have = 0;
-  decode(c, coracle_raft_entry_at(server->raft, before->configuration_index), configuration);
+  decode(c, entry_at(c, server, before->configuration_index), configuration);
   CLUSTER_CHECK(c, term == server->status.term, "an entry of an older term is committed by counting");
   for (uint32_t i = 0; i < configuration->members_n; i++) {
     const struct coracle_raft_member *member = &configuration->members[i];
     if (member->voter && member->id <= c->servers_n)
-      have += durable_term_at(cluster_server(c, member->id), index) == term;
+      have += cluster_is_durable(c, cluster_server(c, member->id), index, term);
   }
   CLUSTER_CHECK(c, have > coracle_raft_configuration_voters(configuration) / 2,
                 "entry %d is committed and durable on %d voters only", (int)index, (int)have);
@@ -275,7 +354,7 @@ static void check_commit(struct history *history, const struct cluster *c, const
                 "the commit index goes back or beyond the log");
   for (uint64_t index = before->commit_index + 1; index <= after->commit_index; index++) {
     struct position *position = position_at(history, index);
-    const uint64_t term = term_at(server, index);
+    const uint64_t term = term_at(c, server, index);
     CLUSTER_CHECK(c, position->committed_term == 0 || position->committed_term == term,
                   "two entries are committed at index %d", (int)index);
     position->committed_term = term;
@@ -285,13 +364,94 @@ static void check_commit(struct history *history, const struct cluster *c, const
     check_commit_of_leader(c, server, before);
 }
 
+/* ---- Reads ---- */
+
+uint64_t history_read_begins(struct history *history, uint64_t server) {
+  if (history->reads_n == history->reads_capacity) {
+    history->reads_capacity = history->reads_capacity > 0 ? history->reads_capacity * 2 : 64;
+    history->reads = realloc(history->reads, history->reads_capacity * sizeof *history->reads);
+    assert(history->reads != NULL);
+  }
+  history->reads[history->reads_n++] = (struct read){.server = server, .committed = history->committed};
+  return history->reads_n;
+}
+
+void history_read_refused(struct history *history, uint64_t read) {
+  assert(read == history->reads_n && history->reads[read - 1].outcome == READ_WAITING);
+  history->reads_n--;
+}
+
+enum read_outcome history_read_outcome(const struct history *history, uint64_t read, uint64_t *index) {
+  assert(read > 0 && read <= history->reads_n);
+  *index = history->reads[read - 1].index;
+  return history->reads[read - 1].outcome;
+}
+
+size_t history_reads_waiting(const struct history *history) {
+  size_t n = 0;
+  for (size_t i = history->reads_settled; i < history->reads_n; i++)
+    n += history->reads[i].outcome == READ_WAITING;
+  return n;
+}
+
+void history_crashed(struct history *history, uint64_t server) {
+  for (size_t i = history->reads_settled; i < history->reads_n; i++)
+    if (history->reads[i].server == server && history->reads[i].outcome == READ_WAITING)
+      history->reads[i].outcome = READ_FORGOTTEN;
+}
+
+static void check_reads(struct history *history, const struct cluster *c, const struct server *server,
+                        const struct coracle_raft_effects *effects) {
+  for (size_t i = 0; i < effects->reads_n; i++) {
+    const struct coracle_raft_read *done = &effects->reads[i];
+    CLUSTER_CHECK(c, done->read > 0 && done->read <= history->reads_n, "a read that nobody began");
+    struct read *read = &history->reads[done->read - 1];
+    CLUSTER_CHECK(c, read->server == server->id && read->outcome == READ_WAITING,
+                  "an outcome of read %d that nobody waits for", (int)done->read);
+    CLUSTER_CHECK(c, done->failed || (done->index >= read->committed && done->index <= history->committed),
+                  "read %d began when %d was committed and is ready at %d", (int)done->read,
+                  (int)read->committed, (int)done->index);
+    read->outcome = done->failed ? READ_FAILED : READ_READY;
+    read->index = done->index;
+  }
+  for (size_t i = history->reads_settled; i < history->reads_n && effects->role_changed; i++)
+    CLUSTER_CHECK(c, history->reads[i].server != server->id || history->reads[i].outcome != READ_WAITING,
+                  "read %d waits for a leadership that is over", (int)i + 1);
+  while (history->reads_settled < history->reads_n &&
+         history->reads[history->reads_settled].outcome != READ_WAITING)
+    history->reads_settled++;
+}
+
+/* ---- Steps ---- */
+
+/* It is what was durable, and nothing of it counts as committed but the snapshot. */
+void history_restarted(const struct cluster *c, const struct server *server,
+                       const struct coracle_raft_effects *effects) {
+  const struct coracle_raft_status *status = &server->status;
+  CLUSTER_CHECK(c, status->term == server->durable_term && status->voted_for == server->durable_vote,
+                "server %d restarts with another vote", (int)server->id);
+  CLUSTER_CHECK(c,
+                status->role == CORACLE_RAFT_FOLLOWER && status->leader == 0 &&
+                    status->commit_index == server->durable_snapshot.index,
+                "server %d restarts in the middle of something", (int)server->id);
+  CLUSTER_CHECK(c, status->last_index == cluster_durable_last(server), "server %d restarts with another log",
+                (int)server->id);
+  for (uint64_t index = status->first_index; index <= status->last_index; index++)
+    CLUSTER_CHECK(
+        c, coracle_raft_entry_at(server->raft, index) == server->durable[index - server->durable_first],
+        "server %d restarts with another entry %d", (int)server->id, (int)index);
+  CLUSTER_CHECK(c, effects->persist.sequence == 0 && effects->messages_n == 0, "a restart writes nothing");
+}
+
 void history_stepped(struct history *history, const struct cluster *c, const struct server *server,
                      const struct coracle_raft_status *before, const struct coracle_raft_effects *effects) {
   const struct coracle_raft_status *after = &server->status;
+  check_snapshot(history, c, server, before, effects);
   check_persist(history, c, server, before, effects);
   check_commit(history, c, server, before, effects);
   check_term_and_vote(history, c, server, before);
   check_matches(c, server, before);
+  check_reads(history, c, server, effects);
   CLUSTER_CHECK(c,
                 effects->role_changed == (before->role != after->role || before->term != after->term ||
                                           before->leader != after->leader),
@@ -302,9 +462,9 @@ void history_stepped(struct history *history, const struct cluster *c, const str
 
 static void check_configuration_leaves(const struct cluster *c, const struct server *server,
                                        const struct coracle_raft_entry *entry) {
-  const struct coracle_raft_entry *previous = configuration_before(server, entry->index);
+  const struct coracle_raft_entry *previous = configuration_before(c, server, entry->index);
   const uint64_t sole = previous != NULL ? sole_voter_before(c, entry, previous) : 0;
-  CLUSTER_CHECK(c, sole == 0 || durable_term_at(cluster_server(c, sole), entry->index) == entry->term,
+  CLUSTER_CHECK(c, sole == 0 || cluster_is_durable(c, cluster_server(c, sole), entry->index, entry->term),
                 "others get a configuration that the sole voter before them may still lose");
 }
 
@@ -327,13 +487,22 @@ void history_leaves(const struct cluster *c, const struct server *server, const 
   case CORACLE_RAFT_APPEND_REPLY:
     CLUSTER_CHECK(c,
                   !message->append_reply.success || server->durable_term > message->term ||
-                      message->append_reply.match <= server->durable_n,
+                      message->append_reply.match <= cluster_durable_last(server),
                   "an acknowledgement leaves before what it acknowledges is durable");
+    break;
+  case CORACLE_RAFT_SNAPSHOT_REPLY:
+    CLUSTER_CHECK(c,
+                  message->snapshot_reply.offset == 0 || server->durable_term > message->term ||
+                      message->snapshot_reply.index <= cluster_durable_last(server) ||
+                      (server->incoming_index != 0 && /* another one may have begun since */
+                       message->snapshot_reply.index != server->incoming_index) ||
+                      message->snapshot_reply.offset <= server->incoming_bytes,
+                  "chunks are acknowledged before they are durable");
     break;
   case CORACLE_RAFT_APPEND:
     for (size_t i = 0; i < message->append.entries_n; i++)
       if (message->append.entries[i]->type == CORACLE_RAFT_CONFIGURATION &&
-          term_at(server, message->append.entries[i]->index) == message->append.entries[i]->term)
+          term_at(c, server, message->append.entries[i]->index) == message->append.entries[i]->term)
         check_configuration_leaves(c, server, message->append.entries[i]);
     break;
   case CORACLE_RAFT_HEARTBEAT:
@@ -342,7 +511,6 @@ void history_leaves(const struct cluster *c, const struct server *server, const 
   case CORACLE_RAFT_READ_REPLY:
   case CORACLE_RAFT_TIMEOUT_NOW:
   case CORACLE_RAFT_SNAPSHOT:
-  case CORACLE_RAFT_SNAPSHOT_REPLY:
     break;
   }
 }

@@ -45,6 +45,16 @@ static struct coracle_raft_entry *copy_entry(const struct coracle_raft_entry *en
   return copy;
 }
 
+static void copy_snapshot(struct letter *letter, const struct coracle_raft_message *message) {
+  struct coracle_raft_snapshot *snapshot = malloc(sizeof *snapshot + message->snapshot.n);
+  assert(snapshot != NULL);
+  *snapshot = *message->snapshot.snapshot;
+  letter->snapshot = snapshot;
+  letter->message.snapshot.snapshot = snapshot;
+  letter->message.snapshot.data = (uint8_t *)(snapshot + 1);
+  if (message->snapshot.n > 0) memcpy(snapshot + 1, message->snapshot.data, message->snapshot.n);
+}
+
 struct letter *letter_new(const struct coracle_raft_message *message) {
   struct letter *letter = calloc(1, sizeof *letter);
   assert(letter != NULL);
@@ -55,6 +65,7 @@ struct letter *letter_new(const struct coracle_raft_message *message) {
     assert(letter->message.append.entries != NULL);
     for (size_t i = 0; i < n; i++) letter->message.append.entries[i] = copy_entry(message->append.entries[i]);
   }
+  if (message->type == CORACLE_RAFT_SNAPSHOT) copy_snapshot(letter, message);
   return letter;
 }
 
@@ -64,19 +75,34 @@ void letter_free(struct letter *letter) {
       coracle_raft_entry_unref(letter->message.append.entries[i]);
     free(letter->message.append.entries);
   }
+  free(letter->snapshot);
   free(letter);
 }
 
 /* ---- Streams ---- */
 
-static bool goes_by_stream(const struct coracle_raft_message *message) {
-  return message->type == CORACLE_RAFT_APPEND || message->type == CORACLE_RAFT_APPEND_REPLY;
+static bool goes_by_stream(enum coracle_raft_message_type type) {
+  return type >= CORACLE_RAFT_APPEND;
+}
+
+/* Which side of its stream a message goes to. */
+static enum side side_of(enum coracle_raft_message_type type) {
+  return type == CORACLE_RAFT_APPEND_REPLY || type == CORACLE_RAFT_READ_REQUEST ||
+                 type == CORACLE_RAFT_SNAPSHOT_REPLY
+             ? AT_LEADER
+             : AT_FOLLOWER;
 }
 
 static struct stream *find_stream(const struct cluster *c, uint64_t leader, uint64_t follower) {
   for (size_t i = 0; i < c->streams_n; i++)
     if (c->streams[i]->leader == leader && c->streams[i]->follower == follower) return c->streams[i];
   return NULL;
+}
+
+/* The stream that carries such a message. */
+static struct stream *stream_for(const struct cluster *c, uint64_t from, uint64_t to,
+                                 enum coracle_raft_message_type type) {
+  return side_of(type) == AT_FOLLOWER ? find_stream(c, from, to) : find_stream(c, to, from);
 }
 
 static struct stream *find_serial(const struct cluster *c, uint64_t serial) {
@@ -212,17 +238,15 @@ static void send_letter(struct cluster *c, struct server *from, struct letter *l
   if (stream == NULL || stream->cut)
     letter_free(letter);
   else
-    letters_push(&stream->to[letter->message.type == CORACLE_RAFT_APPEND ? AT_FOLLOWER : AT_LEADER], letter);
+    letters_push(&stream->to[side_of(letter->message.type)], letter);
 }
 
 void network_post(struct cluster *c, struct server *from, const struct coracle_raft_message *message) {
   struct letter *letter = letter_new(message);
   CLUSTER_CHECK(c, message->from == from->id && message->to != from->id,
                 "a message of another's, or to itself");
-  if (goes_by_stream(message)) {
-    const struct stream *stream = message->type == CORACLE_RAFT_APPEND
-                                      ? find_stream(c, message->from, message->to)
-                                      : find_stream(c, message->to, message->from);
+  if (goes_by_stream(message->type)) {
+    const struct stream *stream = stream_for(c, message->from, message->to, message->type);
     if (stream == NULL || stream->cut) {
       letter_free(letter);
       return;
@@ -284,11 +308,10 @@ static bool is_kind(const struct letter *letter, uint64_t from, uint64_t to,
 static struct letters *look_for(struct cluster *c, uint64_t from, uint64_t to,
                                 enum coracle_raft_message_type type, size_t *position) {
   struct letters *letters = &c->datagrams;
-  if (type == CORACLE_RAFT_APPEND || type == CORACLE_RAFT_APPEND_REPLY) {
-    const bool append = type == CORACLE_RAFT_APPEND;
-    struct stream *stream = append ? find_stream(c, from, to) : find_stream(c, to, from);
+  if (goes_by_stream(type)) {
+    struct stream *stream = stream_for(c, from, to, type);
     if (stream == NULL) return NULL;
-    letters = &stream->to[append ? AT_FOLLOWER : AT_LEADER];
+    letters = &stream->to[side_of(type)];
   }
   for (*position = 0; *position < letters->n; ++*position)
     if (is_kind(letters->at[*position], from, to, type)) return letters;

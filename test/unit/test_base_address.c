@@ -183,6 +183,52 @@ static void bad_bytes(void **state) {
   }
 }
 
+/* The lowest of a list is the same for everybody who has it, however it was written down. */
+static void order(void **state) {
+  (void)state;
+  static const char *const ascending[] = {"9.0.0.1:9",    "10.0.0.1:1", "10.0.0.1:2",   "10.0.0.2:1",
+                                          "200.0.0.1:80", "[::1]:1",    "[2001::]:256", "[2001::1]:1"};
+  enum { N = sizeof ascending / sizeof *ascending };
+  struct address_list list = {0};
+  struct address stranger;
+  for (size_t i = 0; i < N; i++) { /* from both ends to the middle */
+    assert_int_equal(address_parse(ascending[i % 2 == 0 ? N - 1 - i / 2 : i / 2], &list.at[list.n]), 0);
+    list.n++;
+  }
+  address_list_sort(&list);
+  for (size_t i = 0; i < N; i++) {
+    char text[ADDRESS_TEXT_MAX];
+    assert_string_equal(address_format(&list.at[i], text), ascending[i]);
+    assert_true(address_list_has(&list, &list.at[i]));
+    for (size_t k = 0; k < N; k++) {
+      const int compared = address_compare(&list.at[i], &list.at[k]);
+      assert_int_equal((compared > 0) - (compared < 0), (i > k) - (i < k));
+    }
+  }
+  assert_int_equal(address_parse("10.0.0.1:3", &stranger), 0);
+  assert_false(address_list_has(&list, &stranger));
+}
+
+static void kinds(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    bool link_local6, mapped4;
+  } rows[] = {
+      {"127.0.0.1:1", false, false},        {"[::1]:1", false, false},
+      {"[fe80::1]:1", true, false},         {"[febf::1]:1", true, false},
+      {"[fec0::1]:1", false, false},        {"[fe7f::1]:1", false, false},
+      {"254.128.0.1:1", false, false},      {"[::ffff:1.2.3.4]:1", false, true},
+      {"[::fffe:1.2.3.4]:1", false, false}, {"[::1.2.3.4]:1", false, false},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct address address;
+    assert_int_equal(address_parse(rows[i].text, &address), 0);
+    assert_int_equal(address_is_link_local6(&address), rows[i].link_local6);
+    assert_int_equal(address_is_mapped4(&address), rows[i].mapped4);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(texts_and_back),
@@ -192,6 +238,8 @@ int main(void) {
       cmocka_unit_test(the_unknown_address_prints),
       cmocka_unit_test(layout_is_pinned),
       cmocka_unit_test(bad_bytes),
+      cmocka_unit_test(order),
+      cmocka_unit_test(kinds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

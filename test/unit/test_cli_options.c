@@ -16,6 +16,8 @@ enum colour { RED, GREEN, BLUE };
 
 struct values {
   struct address http;
+  struct address reached;
+  struct address_list others;
   uint64_t beat_ms;
   uint64_t timeout_ms;
   const char *name;
@@ -40,6 +42,19 @@ static const struct option table[] = {
      .max = 65535,
      .refuse = refuse_wildcard,
      .help = "Where."},
+    {.name = "reached",
+     .kind = OPTION_HOST,
+     .offset = FIELD(reached),
+     .value = "HOST[:PORT]",
+     .max = 65535,
+     .help = "From where."},
+    {.name = "others",
+     .kind = OPTION_ADDRESSES,
+     .offset = FIELD(others),
+     .value = "HOST:PORT,...",
+     .min = 1,
+     .max = 65535,
+     .help = "With whom."},
     {.name = "beat-ms",
      .kind = OPTION_NUMBER,
      .offset = FIELD(beat_ms),
@@ -154,6 +169,66 @@ static void test_both_spellings(void **state) {
   assert_true(values.once);
 }
 
+static void test_a_host_may_have_a_port(void **state) {
+  (void)state;
+  static const struct {
+    const char *line, *expected;
+  } cases[] = {
+      {"--reached 192.0.2.1", "192.0.2.1:0"},         {"--reached 192.0.2.1:9", "192.0.2.1:9"},
+      {"--reached [2001:db8::1]", "[2001:db8::1]:0"}, {"--reached [2001:db8::1]:9", "[2001:db8::1]:9"},
+      {"--reached localhost", "127.0.0.1:0"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct values values;
+    char line[64], address[ADDRESS_TEXT_MAX];
+    snprintf(line, sizeof line, "%s", cases[i].line);
+    expect_ok(line, &values);
+    assert_string_equal(address_format(&values.reached, address), cases[i].expected);
+  }
+#define HOST                                                                                                 \
+  " is not an IP address, with a port or without, such as 192.0.2.1, [2001:db8::1] or 192.0.2.1:8001"
+  expect_error("--reached ::1", "coracle try: --reached ::1" HOST);
+  expect_error("--reached 192.0.2.1:x", "coracle try: --reached 192.0.2.1:x" HOST);
+  expect_error("--reached=", "coracle try: --reached ''" HOST);
+  expect_error("--reached fe80::1%lo",
+               "coracle try: --reached fe80::1%lo has a scope (%...), which means nothing "
+               "to other nodes: give an address without");
+}
+
+/* What is wrong with one of many is said of that one. */
+static void test_a_list_of_addresses(void **state) {
+  (void)state;
+  struct values values;
+  char text[ADDRESS_TEXT_MAX], line[] = "--others 127.0.0.2:2,[::1]:1,127.0.0.1:3",
+                               one[] = "--others 127.0.0.1:1";
+  expect_ok(line, &values);
+  assert_int_equal(values.others.n, 3);
+  assert_string_equal(address_format(&values.others.at[0], text), "127.0.0.2:2");
+  assert_string_equal(address_format(&values.others.at[1], text), "[::1]:1");
+  assert_string_equal(address_format(&values.others.at[2], text), "127.0.0.1:3");
+  expect_ok(one, &values);
+  assert_int_equal(values.others.n, 1);
+
+#define ONE " is not an IP address with a port from 1 to 65535"
+  expect_error("--others 127.0.0.1:1,here", "coracle try: --others 127.0.0.1:1,here: here" ONE);
+  expect_error("--others 127.0.0.1:0", "coracle try: --others 127.0.0.1:0: 127.0.0.1:0" ONE);
+  expect_error("--others 127.0.0.1:1,", "coracle try: --others 127.0.0.1:1,: ''" ONE);
+  expect_error("--others ,127.0.0.1:1", "coracle try: --others ,127.0.0.1:1: ''" ONE);
+  expect_error("--others=", "coracle try: --others '': ''" ONE);
+  expect_error("--others 127.0.0.1:1,127.0.0.1:2,127.0.0.1:1",
+               "coracle try: --others 127.0.0.1:1,127.0.0.1:2,127.0.0.1:1: 127.0.0.1:1 is there twice");
+  expect_error(
+      "--others [fe80::1%lo]:1",
+      "coracle try: --others [fe80::1%lo]:1: [fe80::1%lo]:1 has a scope (%...), which means nothing to "
+      "other nodes: give an address without");
+  expect_error(
+      "--others 127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,127.0.0.1:4,127.0.0.1:5,127.0.0.1:6,127.0.0.1:7,"
+      "127.0.0.1:8,127.0.0.1:9,127.0.0.1:10,127.0.0.1:11,127.0.0.1:12,127.0.0.1:13,127.0.0.1:14,"
+      "127.0.0.1:15,127.0.0.1:16,127.0.0.1:17",
+      "coracle try: --others 127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,127.0.0.1:4,127.0.0.1:5,127.0.0.1:6,"
+      "127.0.0.... has more than 16 addresses");
+}
+
 static void test_limits_are_allowed_and_what_is_beyond_is_not(void **state) {
   (void)state;
   struct values values;
@@ -196,7 +271,7 @@ static void test_limits_are_allowed_and_what_is_beyond_is_not(void **state) {
 static void test_bad_command_lines(void **state) {
   (void)state;
   expect_error("--beat", "coracle try: unknown option --beat; did you mean --beat-ms?");
-  expect_error("--coluor=red", "coracle try: unknown option --coluor=red; did you mean --colour?");
+  expect_error("--coluor=red", "coracle try: unknown option --coluor; did you mean --colour?");
   expect_error("--frobnicate 1", "coracle try: unknown option --frobnicate; 'coracle try --help' lists them");
   expect_error("-n a", "coracle try: unknown option -n; 'coracle try --help' lists them");
   expect_error("--", "coracle try: unknown option --; 'coracle try --help' lists them");
@@ -282,6 +357,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_defaults),
       cmocka_unit_test(test_both_spellings),
+      cmocka_unit_test(test_a_host_may_have_a_port),
+      cmocka_unit_test(test_a_list_of_addresses),
       cmocka_unit_test(test_limits_are_allowed_and_what_is_beyond_is_not),
       cmocka_unit_test(test_bad_command_lines),
       cmocka_unit_test(test_a_long_value_is_cut_in_the_error),

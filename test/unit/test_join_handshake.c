@@ -284,12 +284,29 @@ static void a_refused_token_is_not_shown_again(void **state) {
   scene_link(&s, 'c', false);
   scene_hear(&s, JOIN_CREDENTIALS, (struct voice){.node = 'c', .cluster = '='});
   scene_mark(&s);
-  join_token_refused(s.join, scene_id('c'));
+  uint8_t token[JOIN_TOKEN_BYTES];
+  memset(token, (int)scene_id('c'), sizeof token);
+  join_token_refused(s.join, scene_id('c'), token);
   scene_run(&s, 200);
   assert_script(&s, "");
   scene_hear(&s, JOIN_CREDENTIALS, (struct voice){.node = 'c', .cluster = '='});
   assert_script(&s, "0 SAVED to c\n"
                     "0 link c at 8003\n");
+  scene_close(&s);
+}
+
+/* The stream was asked for with the token of the process before; this one's has come meanwhile. */
+static void a_new_token_is_not_refused_with_the_old_one(void **state) {
+  (void)state;
+  struct scene s;
+  const uint8_t old[JOIN_TOKEN_BYTES] = {7};
+  open_leader(&s);
+  scene_link(&s, 'c', false);
+  scene_hear(&s, JOIN_CREDENTIALS, (struct voice){.node = 'c', .cluster = '='});
+  scene_mark(&s);
+  join_token_refused(s.join, scene_id('c'), old);
+  scene_tick(&s);
+  assert_script(&s, "0 link c at 8003\n");
   scene_close(&s);
 }
 
@@ -397,6 +414,7 @@ int main(void) {
       cmocka_unit_test(every_copy_is_answered),
       cmocka_unit_test(a_members_token_opens_its_stream),
       cmocka_unit_test(a_refused_token_is_not_shown_again),
+      cmocka_unit_test(a_new_token_is_not_refused_with_the_old_one),
       cmocka_unit_test(a_new_term_begins_with_no_tokens),
       cmocka_unit_test(who_asked_before_there_was_a_leader_is_answered_now),
       cmocka_unit_test(an_accept_from_another_cluster_is_told_of_this_one),

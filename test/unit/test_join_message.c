@@ -10,6 +10,10 @@
   "03 6e2d31"                                                                                                \
   "04 7f000001000000000000000000000000 411f"
 #define TOKEN_HEX "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define PEERS_HEX                                                                                            \
+  "02"                                                                                                       \
+  "04 7f000001000000000000000000000000 411f"                                                                 \
+  "06 00000000000000000000000000000001 409c"
 
 static const struct address http = {.family = ADDRESS_IP4, .ip = {127, 0, 0, 1}, .port = 8001};
 static const struct address udp = {.family = ADDRESS_IP6, .ip = {[15] = 1}, .port = 40000};
@@ -20,12 +24,16 @@ static struct join_card sample_card(void) {
 
 static struct join_message sample(enum join_message_type type) {
   struct join_message message = {.type = type};
-  if (type != JOIN_SAVED && type != JOIN_REFUSED) message.card = sample_card();
+  if (type != JOIN_SAVED && type != JOIN_REFUSED && type != JOIN_REMOVED) message.card = sample_card();
   if (type == JOIN_CREDENTIALS) {
     message.has_token = true;
     for (size_t i = 0; i < JOIN_TOKEN_BYTES; i++) message.token[i] = (uint8_t)i;
   }
   if (type == JOIN_NOT_YET || type == JOIN_REFUSED) strcpy(message.text, "why");
+  if (type == JOIN_PROBE || type == JOIN_PROBED) {
+    message.round = 0x0102030405060708;
+    message.peers = (struct address_list){.n = 2, .at = {http, udp}};
+  }
   return message;
 }
 
@@ -52,6 +60,11 @@ static void assert_layout(const struct join_message *message, const char *hex) {
   assert_int_equal(decoded.has_token, message->has_token);
   assert_memory_equal(decoded.token, message->token, JOIN_TOKEN_BYTES);
   assert_string_equal(decoded.text, message->text);
+  assert_int_equal(decoded.card.was_member, message->card.was_member);
+  assert_int_equal(decoded.round, message->round);
+  assert_int_equal(decoded.peers.n, message->peers.n);
+  for (size_t i = 0; i < decoded.peers.n; i++)
+    assert_true(address_equal(&decoded.peers.at[i], &message->peers.at[i]));
   bytes_close(&body);
 }
 
@@ -62,6 +75,9 @@ static void layouts_are_pinned(void **state) {
   message.card.established = message.card.memory_storage = false;
   message.card.leader = true;
   assert_layout(&message, "02 03 6e2d31 04 7f000001000000000000000000000000 411f");
+  message.card.leader = false;
+  message.card.was_member = true;
+  assert_layout(&message, "08 03 6e2d31 04 7f000001000000000000000000000000 411f");
   message = sample(JOIN_CREDENTIALS);
   assert_layout(&message, CARD_HEX "01" TOKEN_HEX);
   message.has_token = false;
@@ -73,6 +89,14 @@ static void layouts_are_pinned(void **state) {
   assert_layout(&message, CARD_HEX "03 776879");
   message = sample(JOIN_REFUSED);
   assert_layout(&message, "03 776879");
+  message = sample(JOIN_PROBE);
+  assert_layout(&message, CARD_HEX "0807060504030201" PEERS_HEX);
+  message = sample(JOIN_PROBED);
+  assert_layout(&message, CARD_HEX "0807060504030201" PEERS_HEX);
+  message.peers.n = 0;
+  assert_layout(&message, CARD_HEX "0807060504030201 00");
+  message = sample(JOIN_REMOVED);
+  assert_layout(&message, "");
 }
 
 static void members_layout_is_pinned(void **state) {
@@ -114,7 +138,7 @@ static void the_longest_fits(void **state) {
 /* A body that ends early or goes on too long is none, wherever that is. */
 static void every_other_length_is_refused(void **state) {
   (void)state;
-  for (uint8_t type = JOIN_ACCEPT; type <= JOIN_REFUSED; type++) {
+  for (uint8_t type = JOIN_ACCEPT; type <= JOIN_REMOVED; type++) {
     struct join_message message = sample((enum join_message_type)type), decoded;
     struct bytes body = {0};
     join_message_encode(&message, &body);
@@ -131,7 +155,7 @@ static void every_other_length_is_refused(void **state) {
 static void every_bit_means_something(void **state) {
   (void)state;
   size_t read = 0, refused = 0;
-  for (uint8_t type = JOIN_ACCEPT; type <= JOIN_REFUSED; type++) {
+  for (uint8_t type = JOIN_ACCEPT; type <= JOIN_REMOVED; type++) {
     struct join_message message = sample((enum join_message_type)type), decoded;
     struct bytes body = {0}, again = {0};
     join_message_encode(&message, &body);
@@ -159,7 +183,7 @@ static void unknown_types_are_refused(void **state) {
   static const uint8_t bytes[64];
   struct join_message decoded;
   for (unsigned type = 0; type <= UINT8_MAX; type++) {
-    if (type >= JOIN_ACCEPT && type <= JOIN_REFUSED) continue;
+    if (type >= JOIN_ACCEPT && type <= JOIN_REMOVED) continue;
     assert_int_equal(decode((uint8_t)type, bytes, 0, &decoded), CORACLE_EMALFORMED);
     assert_int_equal(decode((uint8_t)type, bytes, sizeof bytes, &decoded), CORACLE_EMALFORMED);
   }
@@ -197,7 +221,7 @@ static void impossible_values_are_refused(void **state) {
     size_t n;
   } rows[] = {
       {JOIN_ACCEPT, "\0\0\x04\x7f\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\x41\x1f", 21},    /* an empty name */
-      {JOIN_ACCEPT, "\x08\1n\x04\x7f\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\x41\x1f", 22}, /* an unknown flag */
+      {JOIN_ACCEPT, "\x10\1n\x04\x7f\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\x41\x1f", 22}, /* an unknown flag */
       {JOIN_ACCEPT, "\0\1n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22},           /* no address */
       {JOIN_ACCEPT, "\0\1n\x05\x7f\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\x41\x1f", 22},   /* an unknown family */
       {JOIN_ACCEPT, "\0\1n\x04\x7f\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22},       /* port 0 */
@@ -217,6 +241,45 @@ static void impossible_values_are_refused(void **state) {
   bytes_close(&long_name);
 }
 
+/* A list of peers has one form: in ascending order, each once, and only what can be sent to. */
+static void impossible_lists_are_refused(void **state) {
+  (void)state;
+  struct join_message message = sample(JOIN_PROBE), decoded;
+  struct address_list longest = {.n = ADDRESS_LIST_MAX};
+  struct address no_port = http, no_host = {.port = 8000};
+  struct bytes body = {0};
+  no_port.port = 0;
+  for (size_t i = 0; i < longest.n; i++) {
+    longest.at[i] = udp;
+    longest.at[i].port = (uint16_t)(8000 + i);
+  }
+  const struct {
+    struct address_list list;
+    int error;
+  } rows[] = {
+      {longest, 0},
+      {{.n = 2, .at = {udp, http}}, CORACLE_EMALFORMED},
+      {{.n = 2, .at = {http, http}}, CORACLE_EMALFORMED},
+      {{.n = 1, .at = {no_port}}, CORACLE_EMALFORMED},
+      {{.n = 1, .at = {no_host}}, CORACLE_EMALFORMED},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    message.peers = rows[i].list;
+    body.n = 0;
+    join_message_encode(&message, &body);
+    assert_int_equal(decode(JOIN_PROBE, body.data, body.n, &decoded), rows[i].error);
+  }
+  /* One too many, as bytes. */
+  message.peers = longest;
+  body.n = 0;
+  join_message_encode(&message, &body);
+  body.data[body.n - ADDRESS_LIST_MAX * 19 - 1] = ADDRESS_LIST_MAX + 1;
+  longest.at[0].port = 9000;
+  put_address(&body, &longest.at[0]);
+  assert_int_equal(decode(JOIN_PROBE, body.data, body.n, &decoded), CORACLE_EMALFORMED);
+  bytes_close(&body);
+}
+
 /* A member's data is as strict: another version's is not guessed at. */
 static void member_data_is_exact(void **state) {
   (void)state;
@@ -234,8 +297,11 @@ static void member_data_is_exact(void **state) {
   data.data[0] = 1;
   for (unsigned flags = 0; flags <= UINT8_MAX; flags++) {
     data.data[1] = (uint8_t)flags;
-    assert_int_equal(join_member_decode(&data, &decoded), (flags & ~4u) == 0 ? 0 : CORACLE_EMALFORMED);
-    if ((flags & ~4u) == 0) assert_int_equal(decoded.memory_storage, flags == 4);
+    const bool known = (flags & ~(4u | 16u)) == 0; /* memory storage, waiting for voters */
+    assert_int_equal(join_member_decode(&data, &decoded), known ? 0 : CORACLE_EMALFORMED);
+    if (!known) continue;
+    assert_int_equal(decoded.memory_storage, (flags & 4u) != 0);
+    assert_int_equal(decoded.waiting, (flags & 16u) != 0);
   }
 }
 
@@ -245,7 +311,7 @@ int main(void) {
       cmocka_unit_test(the_longest_fits),          cmocka_unit_test(every_other_length_is_refused),
       cmocka_unit_test(every_bit_means_something), cmocka_unit_test(unknown_types_are_refused),
       cmocka_unit_test(control_bytes_are_refused), cmocka_unit_test(impossible_values_are_refused),
-      cmocka_unit_test(member_data_is_exact),
+      cmocka_unit_test(member_data_is_exact),      cmocka_unit_test(impossible_lists_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

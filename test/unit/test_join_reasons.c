@@ -35,8 +35,8 @@ static void the_address_is_held_but_silent(void **state) {
   scene_run(&s, 2 * ELECTION_TIMEOUT_MS - 1);
   assert_reason(&s, "waiting for an answer from 127.0.0.1:8000");
   scene_run(&s, 1);
-  assert_reason(&s,
-                "127.0.0.1:8000 is held but its holder does not answer: a hung process, or another program");
+  assert_reason(&s, "127.0.0.1:8000 is held but its holder does not answer: a hung process, another secret, "
+                    "or another program");
   scene_hear(&s, JOIN_NOT_YET, (struct voice){.node = 'b'});
   assert_reason(&s, "waiting for an answer from 127.0.0.1:8000");
   scene_close(&s);
@@ -128,7 +128,7 @@ static void the_remedy_is_there_with_long_names_too(void **state) {
   struct scene s;
   open_member(&s, "abcdefghijklmnop", "");
   for (uint32_t i = 0; i < s.configuration.members_n; i++) {
-    struct join_member info = {.http = scene_http('b'), .udp = scene_udp('b')};
+    struct join_member info = {.memory_storage = true, .http = scene_http('b'), .udp = scene_udp('b')};
     memset(info.name, 'n', JOIN_NAME_BYTES_MAX);
     join_member_encode(&info, &s.configuration.members[i]);
   }

@@ -1,6 +1,12 @@
 /* Goal: whole nodes find each other, elect, join, are replaced and go on when one is lost, as the design's
  * chapters Election, Founding, Joining and Losing a leader have it. */
-#include "node_world.h"
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 
 #include <stdio.h>
 

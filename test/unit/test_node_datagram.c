@@ -1,10 +1,16 @@
 /* Goal: whatever datagrams come, a cluster goes on as if they had not: what is invalid is dropped, counted,
  * logged now and then and never answered; what is valid and comes from nobody, or in masses, costs bounded
- * memory and no leader its place. (Until datagrams are sealed, who knows the cluster's id can speak in a
- * member's name: not tested here.) */
+ * memory and no leader its place. (Who has the cluster's secret can speak in a member's name: not tested
+ * here. What those get who have not is in test_node_seal.c.) */
 #include "node_impostor.h"
 
-#include "node_world_core.h"
+#include "world_core.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 
 static struct world *formed(uint64_t seed) {
   struct world *w = world_new(&(struct world_options){.seed = seed, .nodes = 3});

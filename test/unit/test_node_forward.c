@@ -1,7 +1,13 @@
 /* Goal: what a follower does with writes: it names the leader, refuses, or sends them on; what it sends on is
  * answered once, in order, with the leader's own answer, and when the leader vanishes, with what is known:
  * 504 and an unknown outcome if it was sent, 503 if it was not. */
-#include "node_world.h"
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 
 #include "node/core.h"
 

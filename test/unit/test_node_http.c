@@ -1,7 +1,13 @@
 /* Goal: what a whole node does with its HTTP connections: requests are answered in order and once each, a
  * pipeline is bounded, deadlines hold whatever trickles in, a slow reader costs nobody anything, and a node
  * that stops answers what waits. */
-#include "node_world.h"
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 
 #include "node/core.h"
 
@@ -302,13 +308,14 @@ static void who_reads_nothing_is_cut_off(void **state) {
  * answers. */
 static void a_slow_reader_costs_bounded_memory(void **state) {
   (void)state;
+  enum { ASKED = PIPELINE_MAX + 50 };
   struct world *w = formed(1, 1);
   struct client client;
   fill(w, 4);
   client_open(&client, w, 0);
   world_run(w, 10);
   wire_read(w, client.wire, false);
-  for (int i = 0; i < 100; i++) client_ask(&client, "GET", "/v1/collections/big?limit=4", NULL);
+  for (int i = 0; i < ASKED; i++) client_ask(&client, "GET", "/v1/collections/big?limit=4", NULL);
   world_run(w, 1000);
   const struct node *node = world_node(w, 0);
   const struct node_stream *stream = CONTAINER_OF(list_first(&node->streams), struct node_stream, link);
@@ -319,8 +326,8 @@ static void a_slow_reader_costs_bounded_memory(void **state) {
   /* Meanwhile others are served, and when it reads, it gets all of it. */
   assert_int_equal(world_status(w, 0, "GET", "/livez", NULL), 200);
   wire_read(w, client.wire, true);
-  WORLD_UNTIL(w, client_answers(&client) == 100, 5000);
-  for (size_t i = 0; i < 100; i++) assert_int_equal(status_of(&client, i), 200);
+  WORLD_UNTIL(w, client_answers(&client) == ASKED, 15000);
+  for (size_t i = 0; i < ASKED; i++) assert_int_equal(status_of(&client, i), 200);
   client_close(&client);
   world_free(w);
 }
@@ -392,7 +399,7 @@ static void a_node_that_stops_answers_what_waits(void **state) {
     assert_in_range(client_answers(&client), 3, 4); /* the last may not have been read */
     assert_int_equal(status_of(&client, 0), 504);
     assert_int_equal(status_of(&client, 1), 504);
-    assert_int_equal(status_of(&client, 2), 404);
+    assert_int_equal(status_of(&client, 2), 503); /* a read that nobody can confirm any more */
     if (client_answers(&client) == 4) { /* it never entered the log */
       assert_int_equal(status_of(&client, 3), 503);
       assert_non_null(strstr((const char *)client_answer(&client, 3)->body.data, "this node is stopping"));

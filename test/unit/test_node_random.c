@@ -1,6 +1,6 @@
 /* Goal: whatever is killed, stopped, started anew, cut and lost in between, nothing acknowledged is ever
  * missing, no two nodes ever differ, and when it is over all nodes are one cluster again. Method: some
- * hundred runs, each drawn from its seed; node_world_check.c looks on. WORLD_SEED=7 in the environment runs
+ * hundred runs, each drawn from its seed; world_check.c looks on. WORLD_SEED=7 in the environment runs
  * that one alone.
  *
  * With memory storage a voter that ends is gone for good, so a cluster whose voters are mostly gone can never
@@ -8,7 +8,13 @@
  * it (world_can_spare). And writes go to the established cluster only: a node that founds another, because
  * all that told it of the first was lost, yields as soon as it hears of it, unless a client's write has made
  * it established too. */
-#include "node_world.h"
+#include "world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
 
 #include "node/core.h"
 

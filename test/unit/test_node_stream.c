@@ -53,7 +53,7 @@ static void close_led(struct impostor *b, uint64_t last_index) {
   append_command(b, wire, last_index + 1);
   assert_true(is_acknowledged(b, wire, last_index + 1));
   assert_answer(b->world, 0, "GET", "/", NULL, 200, "\"role\":\"follower\"");
-  assert_answer(b->world, 0, "GET", "/v1/collections/c/x", NULL, 200, "{\"id\":\"x\"}");
+  assert_answer(b->world, 0, "GET", "/v1/collections/c/x?consistency=stale", NULL, 200, "{\"id\":\"x\"}");
   world_free(b->world);
 }
 
@@ -198,6 +198,7 @@ static void a_frame_of_one_byte_at_a_time_is_a_frame(void **state) {
       .type = CORACLE_RAFT_APPEND, .term = 1, .append = {2, 1, 3, &entry, 1}};
   struct bytes out = {0};
   raft_message_put_frame(&out, &message);
+  impostor_seal_frames(wire, &out);
   for (size_t i = 0; i < out.n; i++) {
     assert_int_equal(wire->received.n, 0);
     wire_send(b.world, wire, out.data + i, 1);
@@ -209,7 +210,7 @@ static void a_frame_of_one_byte_at_a_time_is_a_frame(void **state) {
   close_led(&b, 3);
 }
 
-/* Bits of an append, flipped: the checksum, or what stands before it, ends the stream. */
+/* Bits of an append, flipped: the seal, or the length that stands before it, ends the stream. */
 static void a_damaged_frame_ends_the_stream(void **state) {
   (void)state;
   struct impostor b;
@@ -217,17 +218,20 @@ static void a_damaged_frame_ends_the_stream(void **state) {
   struct coracle_raft_entry *entry = impostor_command(&b, 3);
   struct coracle_raft_message message = {
       .type = CORACLE_RAFT_APPEND, .term = 1, .append = {2, 1, 3, &entry, 1}};
-  struct bytes out = {0};
-  raft_message_put_frame(&out, &message);
-  for (size_t bit = 0; bit < 8 * out.n; bit += 1 + bit / 150) {
+  struct bytes plain = {0}, out = {0};
+  raft_message_put_frame(&plain, &message);
+  for (size_t bit = 0; bit < 8 * plain.n; bit += 1 + bit / 150) {
     struct wire *wire = impostor_stream(&b, 0);
     impostor_hello(&b, wire, 1);
+    out.n = 0;
+    bytes_append(&out, plain.data, plain.n);
+    impostor_seal_frames(wire, &out);
     out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     wire_send(b.world, wire, out.data, out.n);
-    out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     if (bit / 8 < 3) world_run(b.world, BODY_DEADLINE_MS + 1000); /* it may be longer: not for ever */
     assert_closed(&b, wire, "a flipped bit");
   }
+  bytes_close(&plain);
   bytes_close(&out);
   coracle_raft_entry_unref(entry);
   close_led(&b, 2);
@@ -259,14 +263,14 @@ static void frames_that_do_not_belong_there(void **state) {
   struct wire *wire = open_led(&b);
   struct coracle_raft_message reply = {.type = CORACLE_RAFT_APPEND_REPLY, .term = 1};
   raft_message_put_frame(&out, &reply);
-  wire_send(b.world, wire, out.data, out.n);
+  impostor_send_frames(&b, wire, &out);
   assert_closed(&b, wire, "a reply from the leader");
 
   wire = impostor_stream(&b, 0);
   impostor_hello(&b, wire, 1);
   out.n = 0;
   frame_end(&out, frame_begin(&out, FRAME_APPEND));
-  wire_send(b.world, wire, out.data, out.n);
+  impostor_send_frames(&b, wire, &out);
   assert_closed(&b, wire, "an empty append");
   bytes_close(&out);
   close_led(&b, 2);
@@ -292,8 +296,8 @@ static void appends_that_do_not_fit(void **state) {
   close_led(&b, 2);
 }
 
-/* What comes right behind the request for the upgrade is the first frame already. */
-static void frames_right_behind_the_upgrade(void **state) {
+/* What comes right behind the request for the upgrade belongs to the stream already. */
+static void a_greeting_right_behind_the_upgrade(void **state) {
   (void)state;
   struct impostor b;
   struct wire *first = open_led(&b), *wire = world_connect(b.world, 0);
@@ -303,6 +307,8 @@ static void frames_right_behind_the_upgrade(void **state) {
   for (size_t i = 0; i < sizeof b.node_token; i++) bytes_printf(&out, "%02x", b.node_token[i]);
   bytes_append_string(&out, "\r\n\r\n");
   wire_send(b.world, wire, out.data, out.n);
+  impostor_greet(&b, wire, true);
+  impostor_take_hello(&b, wire);
   impostor_hello(&b, wire, 1);
   world_run(b.world, 20);
   assert_true(first->ended);
@@ -352,6 +358,12 @@ static void the_leader_asks_with_the_followers_token(void **state) {
   wire_send_text(b.world, wire,
                  "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
                  "Upgrade: coracle-replication/1\r\n\r\n");
+  world_run(b.world, 50);
+  assert_int_equal(wire->received.n, SEAL_RANDOM_BYTES); /* and nothing else before the other has the secret */
+  impostor_greet(&b, wire, false);
+  world_run(b.world, 50);
+  assert_int_equal(wire->received.n, 0);
+  impostor_answer_hello(&b, wire);
   WORLD_UNTIL(b.world, impostor_frame(wire, &frame, &storage), 50);
   assert_int_equal(hello_decode(&frame, &hello), 0);
   assert_true(hello.from == world_id(b.world, 0) && hello.to == b.id && hello.term == 1);
@@ -368,7 +380,7 @@ static void what_is_no_upgrade_is_tried_again(void **state) {
       "",
       "HTTP/1.1 200 OK\r\n\r\n",
       "HTTP/1.1 401 Unauthorized\r\n\r\n",
-      "HTTP/1.1 101 \r\n\r\ngarbage in place of frames",
+      "HTTP/1.1 101 \r\n\r\ngarbage in place of a random number, and then in place of frames",
       "SSH-2.0-OpenSSH_9.2\r\n\r\n",
       "\x1b[31mred\nline\r\n\r\n",
       "\r\n\r\n",
@@ -416,7 +428,10 @@ static void a_followers_lies(void **state) {
     struct impostor b;
     struct bytes out = {0};
     struct wire *wire = open_following(&b, seed);
+    wire->received.n = 0;
     wire_send_text(b.world, wire, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    impostor_greet(&b, wire, false);
+    impostor_answer_hello(&b, wire);
     struct coracle_raft_message reply = {.type = CORACLE_RAFT_APPEND_REPLY, .term = 1};
     reply.append_reply.success = true;
     reply.append_reply.match = UINT64_MAX; /* beyond the log */
@@ -429,7 +444,7 @@ static void a_followers_lies(void **state) {
     raft_message_put_frame(&out, &reply);
     reply.term = UINT64_MAX; /* no term that a cluster comes to */
     raft_message_put_frame(&out, &reply);
-    wire_send(b.world, wire, out.data, out.n);
+    impostor_send_frames(&b, wire, &out);
     world_run(b.world, 50);
     assert_false(wire->ended);
     assert_int_equal(world_leader(b.world), 0);
@@ -456,7 +471,7 @@ int main(void) {
       cmocka_unit_test(garbage_ends_the_stream),
       cmocka_unit_test(frames_that_do_not_belong_there),
       cmocka_unit_test(appends_that_do_not_fit),
-      cmocka_unit_test(frames_right_behind_the_upgrade),
+      cmocka_unit_test(a_greeting_right_behind_the_upgrade),
       cmocka_unit_test(the_leader_asks_with_the_followers_token),
       cmocka_unit_test(what_is_no_upgrade_is_tried_again),
       cmocka_unit_test(an_endless_answer_is_not_waited_for),

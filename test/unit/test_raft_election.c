@@ -176,6 +176,32 @@ static void a_premature_pre_vote_is_answered_again(void **state) {
 }
 
 /* A heartbeat later the asker has asked again or given up: old questions get no answer. */
+/* Also of one who has given up meanwhile, since too many had refused. */
+static void a_pre_candidate_that_gave_up_goes_on(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(5, 1);
+  c->links_by_hand = true;
+  cluster_crash(c, 1);
+  cluster_tell(c, 1, 2, AT_FOLLOWER);
+  assert_int_equal(cluster_campaign(c, 2), 0);
+  for (uint64_t id = 3; id <= 5; id++) {
+    cluster_deliver(c, 2, id, CORACLE_RAFT_VOTE_REQUEST);
+    cluster_deliver(c, id, 2, CORACLE_RAFT_VOTE_REPLY);
+  }
+  assert_int_equal(status_of(c, 2)->role, CORACLE_RAFT_FOLLOWER);
+  cluster_tell(c, 1, 3, AT_FOLLOWER);
+  cluster_deliver(c, 3, 2, CORACLE_RAFT_VOTE_REPLY);
+  assert_int_equal(status_of(c, 2)->role, CORACLE_RAFT_PRE_CANDIDATE);
+  assert_true(cluster_server(c, 2)->wakeup_ms <= c->now_ms + HEARTBEAT_MS); /* it asks again */
+  cluster_tell(c, 1, 4, AT_FOLLOWER);
+  cluster_deliver(c, 4, 2, CORACLE_RAFT_VOTE_REPLY);
+  assert_int_equal(status_of(c, 2)->role, CORACLE_RAFT_CANDIDATE);
+  const uint64_t now_ms = c->now_ms;
+  cluster_settle(c);
+  assert_true(leads(c, 2) && c->now_ms == now_ms);
+  cluster_free(c);
+}
+
 static void an_old_premature_pre_vote_is_forgotten(void **state) {
   (void)state;
   struct cluster *c = cluster_of(3, 1);
@@ -539,6 +565,7 @@ int main(void) {
       cmocka_unit_test(pre_vote_does_not_disturb_a_healthy_leader),
       cmocka_unit_test(nobody_campaigns_while_the_leader_is_heard),
       cmocka_unit_test(a_premature_pre_vote_is_answered_again),
+      cmocka_unit_test(a_pre_candidate_that_gave_up_goes_on),
       cmocka_unit_test(an_old_premature_pre_vote_is_forgotten),
       cmocka_unit_test(a_voter_with_the_newer_log_campaigns_itself),
       cmocka_unit_test(granting_a_pre_vote_changes_nothing),

@@ -362,7 +362,7 @@ static void messages_of_strangers_are_dropped(void **state) {
 static void unknown_messages_are_dropped(void **state) {
   (void)state;
   struct cluster *c = cluster_of(2, 1);
-  const uint8_t types[] = {0, CORACLE_RAFT_APPEND_REPLY + 1, UINT8_MAX};
+  const uint8_t types[] = {0, CORACLE_RAFT_SNAPSHOT_REPLY + 1, UINT8_MAX};
   for (size_t i = 0; i < sizeof types; i++) {
     struct coracle_raft_message m = {.type = types[i], .from = 1, .to = 2, .term = 9};
     assert_int_equal(cluster_receive(c, 2, &m), 0);

@@ -65,6 +65,11 @@ static void note_effects(const struct coracle_raft_effects *effects) {
     note(message->round);
     note(message->after_sequence);
   }
+  note(effects->persist.chunk.offset);
+  note(effects->persist.chunk.n);
+  note(effects->persist.chunk.installs);
+  for (size_t i = 0; i < effects->chunk_requests_n; i++) note(effects->chunk_requests[i].offset);
+  for (size_t i = 0; i < effects->reads_n; i++) note(effects->reads[i].read);
   note(effects->commit_index);
   note(effects->wakeup_ms);
   note(effects->role_changed);
@@ -92,9 +97,11 @@ int __wrap_coracle_raft_step(struct coracle_raft *raft, const struct coracle_raf
 }
 
 /* Founding, joining, a promotion that is cancelled and one that is not, a log that grows, disks that hang for
- * many steps, elections, and truncations. */
+ * many steps, elections, truncations, and a snapshot for one who comes late. */
 static void run(void) {
-  struct cluster *c = cluster_of(3, 1);
+  const struct cluster_options options = {
+      .seed = 1, .trailing_bytes = 1, .chunk_bytes_max = 100, .image_bytes_max = 300};
+  struct cluster *c = cluster_with(3, &options);
   for (int i = 0; i < 100; i++) assert_int_equal(cluster_propose(c, 1, 10), 0);
   cluster_converge(c, 1);
 
@@ -121,9 +128,16 @@ static void run(void) {
   cluster_run(c, 3 * ELECTION_TIMEOUT_MS);
   assert_true(cluster_leader(c) > 1);
   cluster_heal(c);
+  cluster_crash(c, 3); /* and a restart with all that */
+  cluster_restart(c, 3);
   const uint64_t leader = cluster_converge(c, 6);
   assert_int_equal(cluster_remove_member(c, leader, 1), 0);
   cluster_converge(c, 2);
+
+  assert_int_equal(cluster_snapshot(c, leader), 0);
+  assert_int_equal(cluster_add_member(c, leader, cluster_add(c)), 0);
+  cluster_converge(c, 2);
+  assert_int_equal(c->installations, 1);
   cluster_free(c);
 }
 

@@ -45,7 +45,7 @@ static int teardown(void **state) {
 }
 
 static void add(struct world *w, size_t i) {
-  index_insert(&w->index, w->records[i]);
+  index_insert(&w->index, store_record_ref(w->records[i]));
   w->in[i] = true;
 }
 
@@ -212,7 +212,7 @@ static void replaced_everywhere(void **state) {
   for (size_t i = 0; i < RECORDS; i++) {
     struct store_record *old = w->records[i];
     w->records[i] = new_record(i);
-    index_replace(&w->index, old, w->records[i]);
+    index_replace(&w->index, old, store_record_ref(w->records[i]));
     store_record_unref(old);
   }
   check(w);
@@ -224,6 +224,58 @@ static void replaced_everywhere(void **state) {
   check(w);
 }
 
+/* ---- Sharing ---- */
+
+/* The nodes that an index does not share. */
+static size_t own_nodes(const struct index_node *node) {
+  size_t n = 1;
+  if (node->references > 1) return 0;
+  for (size_t i = 0; node->height > 0 && i < node->n; i++) n += own_nodes(node->children[i].node);
+  return n;
+}
+
+/* Goal: what a change costs while the index is shared: one node a level, and none for the next change to the
+ * same place. */
+static void copies_the_path_once(void **state) {
+  struct world *w = *state;
+  for (size_t i = 0; i < RECORDS; i += 2) add(w, i);
+  size_t levels = w->index.root->height + 1u;
+  assert_int_equal(levels, 3);
+
+  struct index shared = index_share(&w->index);
+  assert_int_equal(own_nodes(w->index.root), 0);
+  take(w, 4000);
+  assert_int_equal(own_nodes(w->index.root), levels);
+  assert_int_equal(own_nodes(shared.root), levels);
+  add(w, 4001);
+  take(w, 4001);
+  index_replace(&w->index, w->records[4002], store_record_ref(w->records[4002]));
+  assert_int_equal(own_nodes(w->index.root), levels);
+  take(w, 8900); /* elsewhere: only the root is its own already */
+  assert_int_equal(own_nodes(w->index.root), 2 * levels - 1);
+  index_close(&shared);
+  check(w);
+}
+
+/* Goal: slices of the size asked for, whatever is shared. */
+static void closes_in_slices(void **state) {
+  struct world *w = *state;
+  for (size_t i = 0; i < RECORDS; i++) add(w, i);
+  struct index shared = index_share(&w->index);
+  assert_true(index_free_some(&shared, 1)); /* it holds nothing alone */
+  check(w);
+
+  shared = index_share(&w->index);
+  for (size_t i = 0; i < RECORDS; i += 3) take(w, i);
+  size_t slices = 1, expected = 0;
+  for (size_t i = 0; i < RECORDS; i++) expected += w->records[i]->references - 1u;
+  assert_in_range(expected, RECORDS, 2 * RECORDS);
+  while (!index_free_some(&shared, 100)) slices++;
+  assert_in_range(slices, RECORDS / 100, RECORDS / 100 + 1);
+  for (size_t i = 0; i < RECORDS; i++) assert_int_equal(w->records[i]->references, 1 + w->in[i]);
+  check(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(in_every_order, setup, teardown),
@@ -232,6 +284,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(runs_between_others, setup, teardown),
       cmocka_unit_test_setup_teardown(come_and_go_at_random, setup, teardown),
       cmocka_unit_test_setup_teardown(replaced_everywhere, setup, teardown),
+      cmocka_unit_test_setup_teardown(copies_the_path_once, setup, teardown),
+      cmocka_unit_test_setup_teardown(closes_in_slices, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,9 +32,9 @@ static const struct {
 } datagram_messages[] = {
     {{.type = CORACLE_RAFT_VOTE_REQUEST,
       .vote_request = {.pre = true, .last_index = 0x0102030405060708, .last_term = UINT64_MAX}},
-     "01 0807060504030201 ffffffffffffffff"},
-    {{.type = CORACLE_RAFT_VOTE_REQUEST, .vote_request = {.last_index = 1, .last_term = 2}},
-     "00 0100000000000000 0200000000000000"},
+     "01 00 0807060504030201 ffffffffffffffff"},
+    {{.type = CORACLE_RAFT_VOTE_REQUEST, .vote_request = {.transfer = true, .last_index = 1, .last_term = 2}},
+     "00 01 0100000000000000 0200000000000000"},
     {{.type = CORACLE_RAFT_VOTE_REPLY, .vote_reply = {.pre = true}}, "01 00"},
     {{.type = CORACLE_RAFT_VOTE_REPLY, .vote_reply = {.granted = true}}, "00 01"},
     {{.type = CORACLE_RAFT_HEARTBEAT, .heartbeat = {.commit = 0x0102030405060708, .leader_commit = 9}},
@@ -67,6 +67,7 @@ static void assert_same_body(const struct coracle_raft_message *a, const struct 
   switch (a->type) {
   case CORACLE_RAFT_VOTE_REQUEST:
     assert_int_equal(a->vote_request.pre, b->vote_request.pre);
+    assert_int_equal(a->vote_request.transfer, b->vote_request.transfer);
     assert_true(a->vote_request.last_index == b->vote_request.last_index);
     assert_true(a->vote_request.last_term == b->vote_request.last_term);
     break;
@@ -358,6 +359,61 @@ static void append_reply_is_pinned_and_round_trips(void **state) {
   bytes_close(&payload);
 }
 
+/* The frames that are numbers only: their messages and their payloads. */
+static const struct {
+  struct coracle_raft_message message;
+  uint8_t frame_type;
+  bool is_leaders; /* goes from the leader to the follower */
+  const char *payload_hex;
+} short_frames[] = {
+    {{.type = CORACLE_RAFT_READ_REQUEST, .term = 5, .read_request = {.request = 0x0102030405060708}},
+     FRAME_READ_REQUEST,
+     false,
+     "0500000000000000 0807060504030201"},
+    {{.type = CORACLE_RAFT_READ_REPLY, .term = 6, .read_reply = {.request = 7, .index = UINT64_MAX}},
+     FRAME_READ_REPLY,
+     true,
+     "0600000000000000 0700000000000000 ffffffffffffffff"},
+    {{.type = CORACLE_RAFT_TIMEOUT_NOW, .term = 0x0102030405060708},
+     FRAME_TIMEOUT_NOW,
+     true,
+     "0807060504030201"},
+    {{.type = CORACLE_RAFT_SNAPSHOT_REPLY,
+      .term = 6,
+      .round = 3,
+      .snapshot_reply = {.index = 9, .term = 4, .tag = UINT64_MAX, .offset = 0x0102030405060708}},
+     FRAME_SNAPSHOT_REPLY,
+     false,
+     "0600000000000000 0300000000000000 0900000000000000 0400000000000000 ffffffffffffffff 0807060504030201"},
+};
+
+static void short_frames_are_pinned_and_round_trip(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof short_frames / sizeof short_frames[0]; i++) {
+    const uint8_t type = short_frames[i].frame_type;
+    struct coracle_raft_message received;
+    struct bytes payload = payload_of(&short_frames[i].message);
+    assert_golden(payload.data, payload.n, short_frames[i].payload_hex);
+    assert_false(raft_message_is_datagram(&short_frames[i].message));
+    assert_int_equal(raft_message_is_leaders(&short_frames[i].message), short_frames[i].is_leaders);
+    assert_int_equal(raft_frame_is_leaders(type), short_frames[i].is_leaders);
+    assert_int_equal(from_payload(type, payload.data, payload.n, &received), 0);
+    assert_int_equal(received.type, short_frames[i].message.type);
+    assert_true(received.from == FROM && received.to == TO);
+    assert_true(received.round == short_frames[i].message.round);
+    for (size_t bit = 0; bit < 8 * payload.n; bit++) {
+      payload.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+      assert_true(refused_or_exact(type, &payload));
+      payload.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (size_t n = 0; n < payload.n; n++) assert_refused(type, payload.data, n);
+    bytes_append(&payload, "", 1);
+    assert_refused(type, payload.data, payload.n);
+    bytes_close(&payload);
+  }
+  assert_true(raft_frame_is_leaders(FRAME_APPEND) && !raft_frame_is_leaders(FRAME_APPEND_REPLY));
+}
+
 static void the_largest_entry_round_trips_and_one_byte_more_does_not(void **state) {
   (void)state;
   struct coracle_raft_entry *largest =
@@ -519,6 +575,7 @@ int main(void) {
       cmocka_unit_test(append_is_pinned_and_round_trips),
       cmocka_unit_test(append_without_entries_round_trips),
       cmocka_unit_test(append_reply_is_pinned_and_round_trips),
+      cmocka_unit_test(short_frames_are_pinned_and_round_trip),
       cmocka_unit_test(the_largest_entry_round_trips_and_one_byte_more_does_not),
       cmocka_unit_test(every_truncation_and_trailing_byte_is_refused),
       cmocka_unit_test(every_bit_of_a_payload_means_something),

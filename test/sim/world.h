@@ -10,7 +10,7 @@
  *
  * Things happen one at a time (world_step), in the order of their times. Between two of them a test may
  * start, kill, stop and go on with processes, change the weather on the network, and play the other end of
- * sockets. After every turn of a node node_world_check.c holds all of them against what must always be true;
+ * sockets. After every turn of a node world_check.c holds all of them against what must always be true;
  * a failure names the seed and prints the end of the trace. WORLD_TRACE=1 in the environment prints all of it
  * as it happens.
  *
@@ -26,8 +26,9 @@
  *   - A process does as the shell in src/net/ does: any of what is ready is told in one turn, then the
  *     effects of the turn are carried out, then what they caused is told. A stopped one (SIGSTOP) does
  *     nothing, while its sockets fill.
- *   - A started process has a new id, a new token and a new UDP port, and its old HTTP port unless it is
- *     given another. */
+ *   - A started process has a new token and a new UDP port, and its old HTTP port unless it is given another.
+ *     With memory storage it has a new id as well. With disks it has what was durable when it ended: all that
+ *     it had been told of, and some first part of what was under way. */
 #ifndef CORACLE_TEST_NODE_WORLD_H
 #define CORACLE_TEST_NODE_WORLD_H
 
@@ -35,12 +36,7 @@
 #include "http/response.h"
 #include "node/node.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
 
 enum { WORLD_NODES_MAX = 8, HEARTBEAT_MS = 50, ELECTION_TIMEOUT_MS = 500, DOCUMENT_BYTES_MAX = 64 * 1024 };
 
@@ -49,9 +45,19 @@ struct world_options {
   int nodes;
   enum api_follower_writes follower_writes;
   size_t connections_max; /* 0: 64 */
+  uint64_t compact_bytes; /* of log, as in node_options */
+  uint32_t chunk_bytes_max;
+  bool durable;           /* nodes have disks */
+  bool one_cluster;       /* a second one that anybody may count on is a failure */
+  unsigned disk_us;       /* what it takes one to make things durable, on average; 0: 300 */
+  bool peers;             /* as on several hosts: each has an election address of its own, node 0 the lowest */
+  uint32_t expect;        /* voters before writes are taken, as in node_options */
 };
 
 struct world;
+/* What is done about a failure, after the report: each program that uses the world has one of its own. Does not
+ * return. */
+__attribute__((noreturn)) void world_failed(struct world *);
 struct world *world_new(const struct world_options *);
 void world_free(struct world *);
 
@@ -85,9 +91,21 @@ uint64_t world_trace_hash(const struct world *);
 void world_start(struct world *, int node);
 void world_start_all(struct world *); /* at the same instant */
 void world_kill(struct world *, int node);
+/* The same, but its peers do not see its connections end, until it is back. */
+void world_cut_power(struct world *, int node);
 void world_terminate(struct world *, int node); /* SIGTERM */
 void world_pause(struct world *, int node);     /* SIGSTOP */
 void world_resume(struct world *, int node);
+/* Its data is gone: it starts as a new node, under its old name and HTTP address. It must not be running. */
+void world_wipe(struct world *, int node);
+/* Its disk does nothing for so long. */
+void world_hang_disk(struct world *, int node, uint64_t ms);
+void world_heal_disks(struct world *);
+/* Somebody has put the disk of a node of another, established cluster of so many voters into it. It must not be
+ * running, and its disk be empty. */
+void world_make_foreign(struct world *, int node, int voters);
+/* Its clock runs fast by so many parts of a million. It must not have been started yet. */
+void world_set_drift(struct world *, int node, int ppm);
 bool world_is_running(const struct world *, int node); /* stopped or not */
 bool world_is_paused(const struct world *, int node);
 /* The next start of it is on this HTTP port. It must not be running. */
@@ -98,6 +116,7 @@ uint64_t world_id(struct world *, int node);
 struct address world_http(struct world *, int node);
 struct address world_udp(struct world *, int node);
 struct address world_election(void);
+const uint8_t *world_secret(void); /* NODE_SECRET_BYTES: of every node */
 int world_holder(const struct world *); /* who has the election address; -1: none of the nodes */
 /* Another program takes the election address, or lets go of it; it must be free. A tap there hears what is
  * sent to it. */
@@ -123,9 +142,14 @@ bool world_has_witness(struct world *, int without, bool stopped);
 /* ---- The network ---- */
 
 struct world_weather {
-  unsigned loss_percent, double_percent, late_percent; /* of datagrams; late: up to 100 ms */
+  unsigned loss_percent, double_percent, late_percent; /* of datagrams */
+  unsigned late_ms;  /* how late those are, at most; 0: 100 */
+  unsigned delay_us; /* of everything, on average, beyond the host's own */
 };
 void world_set_weather(struct world *, struct world_weather);
+/* Nothing (of datagrams, of streams) gets from the one process to the other any more, until it does again. */
+void world_block(struct world *, int from, int to, bool udp, bool tcp);
+void world_unblock_all(struct world *);
 /* Cuts every stream between two nodes; what is underway is lost. */
 void world_cut(struct world *, int a, int b);
 /* A datagram from anywhere. */
@@ -147,6 +171,7 @@ struct wire {
   bool ended;      /* the other end has closed it */
   bool reading;    /* true unless wire_read(false) */
   struct bytes received;
+  void *user; /* the test's; released with free() when the world is */
 };
 struct wire *world_connect(struct world *, int node);
 void wire_send(struct world *, struct wire *, const void *data, size_t n);
@@ -173,7 +198,7 @@ struct client {
   int node;
   struct http_response_parser *parser;
   size_t parsed;        /* bytes of wire->received */
-  struct queue asked;   /* of struct asked, in order; private to node_world_client.c */
+  struct queue asked;   /* of struct asked, in order; private to world_client.c */
   struct queue answers; /* of struct answer_seen, in order */
 };
 
@@ -181,6 +206,9 @@ void client_open(struct client *, struct world *, int node);
 void client_close(struct client *);
 /* Sends METHOD TARGET with a JSON body (NULL: none) and does not wait. */
 void client_ask(struct client *, const char *method, const char *target, const char *body);
+/* With more header lines, each with its end. */
+void client_ask_if(struct client *, const char *method, const char *target, const char *body,
+                   const char *headers);
 /* The answers that have come so far. Fails the test if there are more than requests, and checks each against
  * its request and against what others have been answered. */
 size_t client_answers(struct client *);

@@ -1,86 +1,13 @@
-/* Datagrams, connections, and what a node's effects do to them. */
+/* Connections: their beginning, the bytes of each direction, their end, and what a node's effects do to them. */
 #include "base/memory.h"
-#include "node_world_core.h"
+#include "world_core.h"
 
 #include <stdlib.h>
 
 enum {
-  LATENCY_US_MIN = 10,
-  LATENCY_US_MAX = 150,
-  LATE_US_MAX = 100000,
   FLUSH_MS = 5000, /* what src/net/stream.c gives a closing stream */
   LINGER_MS = 2000,
 };
-
-static uint64_t latency_us(struct world *w) {
-  return LATENCY_US_MIN + world_dice(w, LATENCY_US_MAX - LATENCY_US_MIN);
-}
-
-/* ---- Datagrams ---- */
-
-static bool happens(struct world *w, unsigned percent) {
-  return percent > 0 && world_dice(w, 100) < percent;
-}
-
-static void post(struct world *w, struct address from, struct address to, const void *data, size_t n) {
-  struct letter *letter = memory_alloc(sizeof *letter + n);
-  *letter = (struct letter){.from = from, .to = to, .n = n};
-  if (n > 0) memcpy(letter->data, data, n);
-  const uint64_t late_us = happens(w, w->weather.late_percent) ? world_dice(w, LATE_US_MAX) : 0;
-  world_schedule(w, EVENT_DATAGRAM, latency_us(w) + late_us)->letter = letter;
-}
-
-void net_send(struct world *w, struct address from, struct address to, const void *data, size_t n) {
-  if (happens(w, w->weather.loss_percent)) return;
-  post(w, from, to, data, n);
-  if (happens(w, w->weather.double_percent)) post(w, from, to, data, n);
-}
-
-void world_send(struct world *w, struct address from, struct address to, const void *data, size_t n) {
-  post(w, from, to, data, n);
-}
-
-/* The process that receives on that address; -1: none. */
-static int receiver_of(const struct world *w, const struct address *to) {
-  const struct address election = world_election();
-  if (address_equal(to, &election)) return w->holder >= 0 ? w->holder : -1;
-  for (int i = 0; i < w->options.nodes; i++)
-    if (w->processes[i].node != NULL && address_equal(to, &w->processes[i].udp)) return i;
-  return -1;
-}
-
-static void tap_datagram(struct world *w, const struct letter *letter) {
-  struct tap **tap;
-  for (size_t i = 0; (tap = queue_at(&w->taps, i)) != NULL; i++) {
-    if (!address_equal(&(*tap)->address, &letter->to)) continue;
-    (*tap)->from = letter->from;
-    (*tap)->last.n = 0;
-    bytes_append(&(*tap)->last, letter->data, letter->n);
-    (*tap)->received_n++;
-  }
-}
-
-void net_datagram_arrives(struct world *w, struct letter *letter) {
-  const int node = receiver_of(w, &letter->to);
-  if (node >= 0 && w->processes[node].inbox.n < INBOX_MAX) {
-    *(struct letter **)queue_push(&w->processes[node].inbox) = letter;
-    process_poke(w, node);
-    return;
-  }
-  tap_datagram(w, letter);
-  free(letter);
-}
-
-struct tap *world_tap(struct world *w, struct address address) {
-  struct tap *tap = memory_zalloc(sizeof *tap);
-  tap->address = address;
-  *(struct tap **)queue_push(&w->taps) = tap;
-  return tap;
-}
-
-void world_set_weather(struct world *w, struct world_weather weather) {
-  w->weather = weather;
-}
 
 /* ---- Pipes ---- */
 
@@ -102,7 +29,7 @@ static uint64_t unread(const struct pipe *pipe) {
 
 static void schedule_arrival(struct world *w, struct end *reader, bool fin) {
   struct pipe *pipe = input(reader);
-  uint64_t at_us = w->now_us + latency_us(w);
+  uint64_t at_us = w->now_us + net_latency_us(w);
   if (at_us < pipe->last_arrival_us) at_us = pipe->last_arrival_us;
   pipe->last_arrival_us = at_us;
   struct world_event *event = world_schedule(w, EVENT_ARRIVAL, at_us - w->now_us);
@@ -142,7 +69,7 @@ static void throw_away(struct world *w, struct end *reader) {
   take(w, reader, input(reader)->arrived - input(reader)->read);
 }
 
-void net_write(struct world *w, struct end *writer, const void *data, size_t n) {
+void stream_write(struct world *w, struct end *writer, const void *data, size_t n) {
   struct pipe *pipe = output(writer);
   if (pipe->over || pipe->fin) return;
   bytes_append(&pipe->data, data, n);
@@ -162,14 +89,18 @@ static void bury_if_over(struct world *w, struct world_connection *connection) {
   list_append(&w->ended, &connection->link);
 }
 
-/* Nobody reads or writes at that end any more. */
-static void end_is_over(struct world *w, struct end *end) {
-  if (end->state == END_CLOSED) return;
+static void forget(struct end *end) {
   end->state = END_CLOSED;
   end->stream = NULL;
   input(end)->over = true;
   input(end)->read = input(end)->written;
   input(end)->data.n = 0;
+}
+
+/* Nobody reads or writes at that end any more. */
+static void end_is_over(struct world *w, struct end *end) {
+  if (end->state == END_CLOSED) return;
+  forget(end);
   send_fin(w, end);
   bury_if_over(w, end->connection);
 }
@@ -181,14 +112,14 @@ static void set_deadline(struct world *w, struct end *end, uint64_t after_ms) {
   event->side = end->side;
 }
 
-void net_deadline(struct world *w, struct world_event *event) {
+void stream_deadline(struct world *w, struct world_event *event) {
   const struct end *end = &event->connection->ends[event->side];
   if (end->state == END_CLOSING) process_poke(w, end->owner);
 }
 
 /* What was written leaves first, and the owner hears of it when the other side has closed too, or does not.
  */
-void net_close(struct world *w, struct end *end) {
+void stream_close(struct world *w, struct end *end) {
   WORLD_CHECK(w, end->state == END_OPEN || end->state == END_CONNECTING);
   const bool connecting = end->state == END_CONNECTING;
   end->state = END_CLOSING;
@@ -198,7 +129,7 @@ void net_close(struct world *w, struct end *end) {
   process_poke(w, end->owner);
 }
 
-void net_process_ended(struct world *w, int node, bool killed) {
+void stream_process_ended(struct world *w, int node, bool killed) {
   struct list_link *next;
   for (struct list_link *at = list_first(&w->connections); at != NULL; at = next) {
     struct world_connection *connection = CONTAINER_OF(at, struct world_connection, link);
@@ -212,7 +143,36 @@ void net_process_ended(struct world *w, int node, bool killed) {
   }
 }
 
-void net_stop_listening(struct world *w, int node) {
+void stream_process_vanished(struct world *w, int node) {
+  struct list_link *next;
+  for (struct list_link *at = list_first(&w->connections); at != NULL; at = next) {
+    struct world_connection *connection = CONTAINER_OF(at, struct world_connection, link);
+    next = list_next(&w->connections, at);
+    for (int side = 0; side < 2; side++) {
+      struct end *end = &connection->ends[side];
+      if (end->owner != node || end->state == END_CLOSED) continue;
+      forget(end);
+      end->vanished = true;
+      bury_if_over(w, connection);
+    }
+  }
+}
+
+/* Who sends it anything is told that it knows of no such connection. */
+void stream_process_is_back(struct world *w, int node) {
+  for (struct list_link *at = list_first(&w->connections); at != NULL; at = list_next(&w->connections, at)) {
+    struct world_connection *connection = CONTAINER_OF(at, struct world_connection, link);
+    for (int side = 0; side < 2; side++) {
+      struct end *end = &connection->ends[side];
+      if (end->owner != node || !end->vanished) continue;
+      end->vanished = false;
+      output(end)->reset = true;
+      send_fin(w, end);
+    }
+  }
+}
+
+void stream_stop_listening(struct world *w, int node) {
   struct list_link *next;
   for (struct list_link *at = list_first(&w->connections); at != NULL; at = next) {
     struct end *end = &CONTAINER_OF(at, struct world_connection, link)->ends[1];
@@ -240,11 +200,17 @@ void world_cut(struct world *w, int a, int b) {
 
 /* ---- The beginning of a connection ---- */
 
-struct end *net_end_of(const struct node_stream *stream) {
+struct end *stream_end_of(const struct node_stream *stream) {
   return node_stream_user(stream);
 }
 
-struct end *net_connect(struct world *w, int owner, struct address to) {
+static void try_to_connect(struct world *w, struct world_connection *connection) {
+  struct world_event *event = world_schedule(w, EVENT_CONNECT, net_latency_us(w));
+  event->connection = connection;
+  event->side = 1;
+}
+
+struct end *stream_connect(struct world *w, int owner, struct address to) {
   struct world_connection *connection = memory_zalloc(sizeof *connection);
   connection->address = to;
   for (int side = 0; side < 2; side++)
@@ -254,10 +220,19 @@ struct end *net_connect(struct world *w, int owner, struct address to) {
                                           .state = side == 0 ? END_CONNECTING : END_CLOSED};
   connection->ends[0].owner = owner;
   list_append(&w->connections, &connection->link);
-  struct world_event *event = world_schedule(w, EVENT_CONNECT, latency_us(w));
-  event->connection = connection;
-  event->side = 1;
+  try_to_connect(w, connection);
   return &connection->ends[0];
+}
+
+/* Nothing gets there, or comes back, for now. */
+static bool is_out_of_reach(const struct world *w, const struct world_connection *connection) {
+  const int from = connection->ends[0].owner;
+  for (int i = 0; i < w->options.nodes; i++) {
+    const struct process *p = &w->processes[i];
+    if (!address_equal(&p->http, &connection->address)) continue;
+    return p->powerless || net_is_blocked(w, from, i, true) || net_is_blocked(w, i, from, true);
+  }
+  return false;
 }
 
 /* A process that listens there takes it into its backlog, or the test does; nobody: false. */
@@ -291,7 +266,7 @@ static void tell_connected(struct world *w, struct end *end) {
 }
 
 /* First at the address, then, as news, at who connects. A refusal is the end, in both. */
-void net_connection_arrives(struct world *w, struct world_event *event) {
+void stream_connection_arrives(struct world *w, struct world_event *event) {
   struct world_connection *connection = event->connection;
   struct end *from = &connection->ends[0];
   if (event->side == 0) {
@@ -302,18 +277,22 @@ void net_connection_arrives(struct world *w, struct world_event *event) {
     bury_if_over(w, connection);
     return;
   }
+  if (is_out_of_reach(w, connection)) {
+    connection->stalled = true;
+    return;
+  }
   if (!is_taken(w, connection)) {
     send_fin(w, &connection->ends[1]);
     return;
   }
-  struct world_event *news = world_schedule(w, EVENT_CONNECT, latency_us(w));
+  struct world_event *news = world_schedule(w, EVENT_CONNECT, net_latency_us(w));
   news->connection = connection;
   news->side = 0;
 }
 
 /* ---- What the owner of an end is told ---- */
 
-bool net_end_is_ready(const struct world *w, const struct end *end) {
+bool stream_is_ready(const struct world *w, const struct end *end) {
   const struct pipe *in = input(end);
   switch (end->state) {
   case END_CONNECTING:
@@ -332,7 +311,7 @@ bool net_end_is_ready(const struct world *w, const struct end *end) {
 }
 
 static void accept_at(struct world *w, struct end *end) {
-  struct node_stream *stream = node_accept(w->processes[end->owner].node, world_node_ms(w));
+  struct node_stream *stream = node_accept(w->processes[end->owner].node, process_ms(w, end->owner));
   if (stream == NULL) {
     end_is_over(w, end);
     return;
@@ -366,7 +345,7 @@ static void tell_received(struct world *w, struct end *end) {
   free(data);
 }
 
-void net_end_feed(struct world *w, struct end *end) {
+void stream_feed(struct world *w, struct end *end) {
   const struct pipe *in = input(end);
   if (end->state == END_BACKLOG) {
     accept_at(w, end);
@@ -388,15 +367,19 @@ void net_end_feed(struct world *w, struct end *end) {
   }
 }
 
-void net_pause(struct world *w, struct end *end, bool pause) {
+void stream_pause(struct world *w, struct end *end, bool pause) {
   WORLD_CHECK(w, end->paused != pause);
   end->paused = pause;
   if (!pause) process_poke(w, end->owner);
 }
 
-void net_bytes_arrive(struct world *w, struct world_event *event) {
+void stream_bytes_arrive(struct world *w, struct world_event *event) {
   struct end *end = &event->connection->ends[event->side];
   struct pipe *pipe = input(end);
+  if (pipe->stalled || net_is_blocked(w, other(end)->owner, end->owner, true)) {
+    pipe->stalled = true;
+    return;
+  }
   const uint64_t upto = event->upto < pipe->written ? event->upto : pipe->written;
   if (upto > pipe->arrived) pipe->arrived = upto;
   if (event->fin) pipe->fin_arrived = true;
@@ -405,7 +388,20 @@ void net_bytes_arrive(struct world *w, struct world_event *event) {
   if (end->owner >= 0)
     process_poke(w, end->owner);
   else if (end->wire != NULL)
-    net_wire_readable(w, end->wire);
+    stream_wire_readable(w, end->wire);
+}
+
+void stream_go_on(struct world *w) {
+  for (struct list_link *at = list_first(&w->connections); at != NULL; at = list_next(&w->connections, at)) {
+    struct world_connection *connection = CONTAINER_OF(at, struct world_connection, link);
+    if (connection->stalled) try_to_connect(w, connection);
+    connection->stalled = false;
+    for (int side = 0; side < 2; side++) {
+      struct end *reader = &connection->ends[side];
+      if (input(reader)->stalled) schedule_arrival(w, reader, input(reader)->fin);
+      input(reader)->stalled = false;
+    }
+  }
 }
 
 /* ---- The test's ends ---- */
@@ -419,7 +415,7 @@ static struct wire *wire_new(struct world *w, struct end *end) {
   return wire;
 }
 
-void net_wire_readable(struct world *w, struct wire *wire) {
+void stream_wire_readable(struct world *w, struct wire *wire) {
   struct end *end = wire->end;
   const struct pipe *in = input(end);
   if (!wire->reading || end->state == END_CLOSED) return;
@@ -431,12 +427,12 @@ void net_wire_readable(struct world *w, struct wire *wire) {
 }
 
 struct wire *world_connect(struct world *w, int node) {
-  return wire_new(w, net_connect(w, OWNER_TEST, w->processes[node].http));
+  return wire_new(w, stream_connect(w, OWNER_TEST, w->processes[node].http));
 }
 
 /* What is sent before the connection is made waits for it, as in a socket. */
 void wire_send(struct world *w, struct wire *wire, const void *data, size_t n) {
-  if (wire->end->state != END_CLOSED) net_write(w, wire->end, data, n);
+  if (wire->end->state != END_CLOSED) stream_write(w, wire->end, data, n);
 }
 
 void wire_send_text(struct world *w, struct wire *wire, const char *text) {
@@ -445,7 +441,7 @@ void wire_send_text(struct world *w, struct wire *wire, const char *text) {
 
 void wire_read(struct world *w, struct wire *wire, bool on) {
   wire->reading = on;
-  if (on) net_wire_readable(w, wire);
+  if (on) stream_wire_readable(w, wire);
 }
 
 void wire_end(struct world *w, struct wire *wire) {
@@ -475,7 +471,7 @@ struct wire *world_accept(struct world *w, struct address address) {
     end->state = END_OPEN;
     struct wire *wire = wire_new(w, end);
     wire->connected = true;
-    net_wire_readable(w, wire);
+    stream_wire_readable(w, wire);
     return wire;
   }
   return NULL;
@@ -492,21 +488,17 @@ static void free_connections(struct list *list) {
   }
 }
 
-void net_free(struct world *w) {
+void stream_free(struct world *w) {
   free_connections(&w->connections);
   free_connections(&w->ended);
   for (struct list_link *first; (first = list_first(&w->listeners)) != NULL;) {
     list_remove(first);
     free(CONTAINER_OF(first, struct listener, link));
   }
-  for (struct tap **tap; (tap = queue_at(&w->taps, 0)) != NULL; queue_pop(&w->taps)) {
-    bytes_close(&(*tap)->last);
-    free(*tap);
-  }
   for (struct wire **wire; (wire = queue_at(&w->wires, 0)) != NULL; queue_pop(&w->wires)) {
     bytes_close(&(*wire)->received);
+    free((*wire)->user);
     free(*wire);
   }
-  queue_close(&w->taps);
   queue_close(&w->wires);
 }

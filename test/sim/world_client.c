@@ -1,6 +1,6 @@
 /* HTTP from outside. */
 #include "base/memory.h"
-#include "node_world_core.h"
+#include "world_core.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +44,11 @@ void client_close(struct client *client) {
 }
 
 void client_ask(struct client *client, const char *method, const char *target, const char *body) {
+  client_ask_if(client, method, target, body, "");
+}
+
+void client_ask_if(struct client *client, const char *method, const char *target, const char *body,
+                   const char *headers) {
   struct world *w = client->world;
   const struct process *p = &w->processes[client->node];
   struct asked *asked = queue_push(&client->asked);
@@ -55,7 +60,7 @@ void client_ask(struct client *client, const char *method, const char *target, c
   bytes_append(&asked->target, target, strlen(target) + 1);
   if (body != NULL) bytes_append(&asked->body, body, strlen(body) + 1);
 
-  bytes_printf(&text, "%s %s HTTP/1.1\r\nHost: x\r\n", method, target);
+  bytes_printf(&text, "%s %s HTTP/1.1\r\nHost: x\r\n%s", method, target, headers);
   if (body != NULL)
     bytes_printf(&text, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
   bytes_append_string(&text, "\r\n");

@@ -1,0 +1,117 @@
+/* One seed of the simulator: a cluster of whole nodes in the world of world.h, clients that write to it and
+ * read from it, and faults, all drawn from the seed. First everything that may go wrong goes wrong, and nothing
+ * that must always be true may be untrue (world_check.c and what it calls). Then all is healed, and the nodes
+ * must become one cluster again that takes writes, and what the clients saw must be linearizable.
+ *
+ *   plan.c       what is drawn once: the size of the cluster, which faults there are and how often
+ *   faults.c     the faults
+ *   workload.c   the clients, and the history of what they saw
+ *   run.c        the two phases
+ *   coracle_sim.c   the program */
+#ifndef CORACLE_SIM_SIM_H
+#define CORACLE_SIM_SIM_H
+
+#include "linearize.h"
+#include "world_core.h"
+
+enum {
+  SIM_MS = 60000,     /* the first phase ends after so long in the world, ... */
+  SIM_EVENTS = 20000, /* ... or so many events */
+  CLIENTS_MAX = 6,
+  KEYS_MAX = 8,
+};
+
+enum fault {
+  FAULT_KILL,
+  FAULT_POWER,
+  FAULT_TERMINATE,
+  FAULT_PAUSE,
+  FAULT_HANG,
+  FAULT_PARTITION,
+  FAULT_CUT,
+  FAULT_STORM,
+  FAULT_WIPE,
+  FAULT_FOREIGN,
+  FAULT_WEATHER,
+  FAULTS_N,
+};
+
+struct plan {
+  uint64_t seed;
+  int nodes;
+  bool durable;
+  enum api_follower_writes follower_writes;
+  unsigned disk_us;
+  unsigned loss_percent, double_percent, late_percent, late_ms, delay_us; /* at most; the weather changes */
+  int drift_ppm[WORLD_NODES_MAX];
+  unsigned every_ms[FAULTS_N]; /* on average; 0: never */
+  int clients, keys;
+  unsigned think_ms; /* between two requests of a client, on average */
+  unsigned compact_bytes, chunk_bytes_max; /* of logs and images; 0: as by default, which is never here */
+};
+
+void plan_draw(struct plan *, uint64_t seed);
+void plan_print(const struct plan *, struct bytes *out);
+
+struct worker {
+  struct client client;
+  bool open, asking, recorded;
+  size_t operation; /* in the history */
+  struct client_operation asked;
+  char document[32];
+  uint64_t asked_ms, next_ms;
+};
+
+struct sim {
+  struct plan plan;
+  struct random random; /* of the plan, the faults and the clients; the world has its own */
+  struct world *world;
+  struct client_history *history;
+  struct worker workers[CLIENTS_MAX];
+  uint64_t values;              /* written so far: each is another */
+  uint64_t revisions[KEYS_MAX]; /* as last seen of each document, by anybody */
+  uint64_t fault_ms[FAULTS_N];  /* when it is due */
+  uint64_t heal_ms;             /* when the partition ends; 0: there is none */
+  uint64_t restart_ms[WORLD_NODES_MAX], resume_ms[WORLD_NODES_MAX]; /* 0: not to be */
+  unsigned storms_left[WORLD_NODES_MAX];
+  bool ending;   /* nothing new is asked */
+  unsigned away; /* a bit for each node that does not come back: learners wait for its vote */
+  int foreign; /* the node with the data of another cluster; -1: none */
+  /* What happened, for the summary. */
+  unsigned faults_n[FAULTS_N];
+  size_t operations, completed;
+};
+
+uint64_t sim_dice(struct sim *, uint64_t limit);
+/* Around that, now and then much longer. */
+uint64_t sim_wait_ms(struct sim *, uint64_t mean_ms);
+
+/* faults.c */
+void faults_begin(struct sim *);
+void faults_due(struct sim *); /* does what is due */
+uint64_t faults_next_ms(const struct sim *);
+void faults_end(struct sim *); /* heals everything; some minority of disks may stay away */
+/* The cluster that counts: the first that was established. False: there is none yet. */
+bool sim_main(const struct sim *, uint8_t cluster[CLUSTER_ID_BYTES]);
+/* It belongs to that, and knows that it does: it will not leave it any more. */
+bool sim_in_main(const struct sim *, int node);
+
+/* workload.c */
+void workload_due(struct sim *);
+uint64_t workload_next_ms(const struct sim *);
+/* Those that wait for an answer get theirs, or give up. */
+void workload_end(struct sim *);
+void workload_check(struct sim *);
+
+/* run.c */
+struct sim_result {
+  uint64_t hash, events, ms;
+  size_t operations, completed;
+  unsigned faults_n[FAULTS_N];
+};
+/* A failure is reported by world_failed(). */
+void sim_run(uint64_t seed, struct sim_result *);
+/* Of the seed that runs now, for the report. */
+const struct plan *sim_current_plan(void);
+
+#endif

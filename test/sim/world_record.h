@@ -1,0 +1,29 @@
+/* What has happened in each cluster of the world, for good. */
+#ifndef CORACLE_SIM_WORLD_RECORD_H
+#define CORACLE_SIM_WORLD_RECORD_H
+
+#include "world_core.h"
+
+struct committed {
+  uint64_t term, hash;
+  uint8_t type;
+  bool has_state;
+  struct state_hash state; /* of the store after it */
+};
+
+struct led {
+  uint64_t term, id;
+};
+
+struct cluster_record {
+  uint8_t id[CLUSTER_ID_BYTES];
+  bool established;        /* some node of it was */
+  bool foreign;            /* made by world_make_foreign() */
+  uint64_t established_by; /* the first committed entry that establishes it; 0: none */
+  struct queue committed;  /* of struct committed: index 1 first */
+  struct queue led;        /* of struct led */
+  struct ledger entries;    /* every entry that ever was in a log, (index, term): a hash of it and of the term of
+                              the one before */
+};
+
+#endif

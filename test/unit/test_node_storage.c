@@ -1,0 +1,124 @@
+/* Goal: with a disk, a node comes back as who it was, with all that was acknowledged; and nothing leaves a
+ * node before what it rests on is durable. The world looks on at every step (test/sim/world_durable.c). */
+#include "world_core.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { FORM_MS = 3000, RESTART_MS = 5000 };
+
+static struct world *formed(uint64_t seed, int nodes) {
+  struct world *w = world_new(
+      &(struct world_options){.seed = seed, .nodes = nodes, .durable = true, .one_cluster = true});
+  world_start_all(w);
+  WORLD_UNTIL(w, world_is_formed(w), FORM_MS);
+  return w;
+}
+
+static void put(struct world *w, const char *target, const char *body) {
+  const int status = world_status(w, world_leader(w), "PUT", target, body);
+  WORLD_CHECK(w, status == 201 || status == 200);
+}
+
+static void kill_all(struct world *w) {
+  for (int i = 0; i < w->options.nodes; i++)
+    if (world_is_running(w, i)) world_kill(w, i);
+}
+
+static void all_that_was_acknowledged_is_back(void **state) {
+  (void)state;
+  for (int nodes = 1; nodes <= 5; nodes += 2) {
+    struct world *w = formed(7, nodes);
+    uint64_t ids[WORLD_NODES_MAX];
+    for (int i = 0; i < nodes; i++) ids[i] = world_id(w, i);
+    put(w, "/v1/collections/c/x", "{\"id\":\"x\",\"n\":1}");
+    kill_all(w);
+    world_run(w, 100);
+    world_start_all(w);
+    for (int i = 0; i < nodes; i++) assert_int_equal(world_id(w, i), ids[i]);
+    WORLD_UNTIL(w, world_is_formed(w), RESTART_MS);
+    for (int i = 0; i < nodes; i++)
+      assert_answer(w, i, "GET", "/v1/collections/c/x", NULL, 200, "{\"id\":\"x\",\"n\":1}");
+    put(w, "/v1/collections/c/x", "{\"id\":\"x\",\"n\":2}");
+    world_free(w);
+  }
+}
+
+/* ... under the names, the addresses and the cluster of before, whatever was the leader. */
+static void a_follower_misses_some_and_catches_up(void **state) {
+  (void)state;
+  struct world *w = formed(3, 3);
+  const int follower = (world_leader(w) + 1) % 3;
+  const uint64_t id = world_id(w, follower);
+  world_cut_power(w, follower);
+  for (int i = 0; i < 20; i++) put(w, "/v1/collections/c/x", "{\"id\":\"x\",\"n\":3}");
+  world_start(w, follower);
+  assert_int_equal(world_id(w, follower), id);
+  WORLD_UNTIL(w, world_is_formed(w), RESTART_MS);
+  assert_answer(w, follower, "GET", "/v1/collections/c/x", NULL, 200, "{\"id\":\"x\",\"n\":3}");
+  world_free(w);
+}
+
+/* One whose data is gone is another, and takes the place of the former under its name. */
+static void a_wiped_node_is_a_new_one(void **state) {
+  (void)state;
+  struct world *w = formed(5, 3);
+  const int follower = (world_leader(w) + 1) % 3;
+  const uint64_t id = world_id(w, follower);
+  put(w, "/v1/collections/c/x", "{}");
+  world_kill(w, follower);
+  world_wipe(w, follower);
+  world_start(w, follower);
+  assert_int_not_equal(world_id(w, follower), id);
+  WORLD_UNTIL(w, world_is_formed(w), RESTART_MS);
+  assert_answer(w, follower, "GET", "/v1/collections/c/x", NULL, 200, NULL);
+  world_free(w);
+}
+
+/* While its disk hangs, a node says nothing that rests on it: no acknowledgement counts. */
+static void a_hanging_disk_acknowledges_nothing(void **state) {
+  (void)state;
+  struct world *w = formed(11, 3);
+  const int leader = world_leader(w);
+  for (int i = 0; i < 3; i++)
+    if (i != leader) world_hang_disk(w, i, 300);
+  struct client client;
+  client_open(&client, w, leader);
+  client_ask(&client, "PUT", "/v1/collections/c/x", "{}");
+  world_run(w, 250);
+  assert_int_equal(client_answers(&client), 0);
+  WORLD_UNTIL(w, client_answers(&client) == 1, 300);
+  assert_int_equal(client_answer(&client, 0)->status, 201);
+  assert_int_equal(world_leader(w), leader); /* a slow disk alone deposes nobody */
+  client_close(&client);
+  world_free(w);
+}
+
+/* A sole node, too, answers only what is durable. */
+static void a_sole_node_waits_for_its_disk(void **state) {
+  (void)state;
+  struct world *w = formed(13, 1);
+  struct client client;
+  world_hang_disk(w, 0, 200);
+  client_open(&client, w, 0);
+  client_ask(&client, "PUT", "/v1/collections/c/x", "{}");
+  world_run(w, 150);
+  assert_int_equal(client_answers(&client), 0);
+  WORLD_UNTIL(w, client_answers(&client) == 1, 300);
+  client_close(&client);
+  world_free(w);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(all_that_was_acknowledged_is_back),
+      cmocka_unit_test(a_follower_misses_some_and_catches_up),
+      cmocka_unit_test(a_wiped_node_is_a_new_one),
+      cmocka_unit_test(a_hanging_disk_acknowledges_nothing),
+      cmocka_unit_test(a_sole_node_waits_for_its_disk),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
