@@ -22,6 +22,7 @@ libcurl4-openssl-dev libcurl4-gnutls-dev libcurl4-nss-dev
 libcmocka-dev
 python3
 python3-pytest
+python3-nacl
 gcovr
 iproute2
 nftables
