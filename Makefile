@@ -8,7 +8,7 @@ CORACLE = $(BUILD)/release/coracle
 CTEST = ctest -j$(JOBS) --output-on-failure --no-tests=error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test asan coverage bench-failover format clean
+.PHONY: help setup demo build test asan coverage mutants torture bench-failover format clean
 
 help:
 	@echo 'make demo            a cluster of three on this machine, shown around; ARGS=--once ends after the tour'
@@ -16,6 +16,8 @@ help:
 	@echo 'make test            all tests, and the unit tests with sanitizers too'
 	@echo 'make asan            all tests with the address and undefined-behaviour sanitizers'
 	@echo 'make coverage        which lines of the consensus core and the joining the tests run'
+	@echo 'make mutants         puts known bugs back in and shows that the tests find them'
+	@echo 'make torture         new seeds of the simulator for MINUTES=40'
 	@echo 'make bench-failover  how long writes fail when the leader is killed'
 	@echo 'make format          clang-format on our C'
 	@echo 'make clean           removes what was built'
@@ -56,6 +58,15 @@ coverage: $(BUILD)/coverage/build.ninja
 	$(CTEST) --test-dir $(BUILD)/coverage -L 'unit|scenario|sim'
 	gcovr --root . $(COVERED) --exclude-throw-branches --fail-under-line 95 $(BUILD)/coverage
 
+# Known bugs put back in, each of which some test must find.
+mutants: setup
+	python3 -B test/mutants/run.py $(BUILD)/mutants $(ARGS)
+
+# Seeds of the simulator that nobody has tried yet.
+MINUTES ?= 40
+torture: build
+	$(BUILD)/release/coracle-sim --minutes $(MINUTES) --jobs $(JOBS)
+
 bench-failover: build
 	python3 test/bench/failover.py $(CORACLE) $(ARGS)
 
@@ -63,4 +74,4 @@ format:
 	clang-format -i $$(find src include test -name '*.[ch]')
 
 clean:
-	rm -rf $(BUILD)/release $(BUILD)/debug $(BUILD)/asan $(BUILD)/coverage
+	rm -rf $(BUILD)/release $(BUILD)/debug $(BUILD)/asan $(BUILD)/coverage $(BUILD)/mutants

@@ -116,11 +116,13 @@ bool members_taken(const struct join *j, const struct join_situation *s, uint64_
   return false;
 }
 
-/* It has come all the way to step 7, is not in yet, and is still there. */
+/* It has come all the way to step 7, is not in yet, and is still there: by the same clock by which a member
+ * is dead, or it would be taken in and removed in turn. (A late ACCEPT of one that has ended is news here,
+ * and none to the book.) */
 static bool is_waiting(const struct join *j, const struct join_situation *s,
                        const struct table_entry *entry) {
   return entry->id != 0 && entry->has_token && !is_member(s, entry->id) &&
-         !join_elapsed(j, entry->heard_ms, j->options.election_timeout_ms);
+         !join_elapsed(j, book_heard_ms(j, entry->id), j->options.election_timeout_ms);
 }
 
 static bool has_successor(const struct join *j, const struct join_situation *s,

@@ -139,11 +139,12 @@ struct persisting {
 };
 
 struct storage {
-  uint64_t sequence;  /* the last one given out */
-  uint64_t persisted; /* the last one that is durable */
-  uint64_t identity;  /* the one that brought the identity of now: nothing leaves before it; 0: it was there */
-  bool identity_due;  /* the next one brings an identity */
-  uint64_t id;        /* the identity as last given out: join/ may be ahead of it */
+  uint64_t sequence;       /* the last one given out */
+  uint64_t persisted;      /* the last one that is durable */
+  uint64_t persisted_core; /* the core's, of the same; 0: none of this core's is */
+  uint64_t identity; /* the one that brought the identity of now: nothing leaves before it; 0: it was there */
+  bool identity_due; /* the next one brings an identity */
+  uint64_t id;       /* the identity as last given out: join/ may be ahead of it */
   uint8_t cluster[JOIN_CLUSTER_BYTES];
   struct queue persisting; /* of struct persisting, oldest first */
   size_t unstored_bytes;   /* of what is on its way to the disk, and of what waits for it */
@@ -199,7 +200,7 @@ struct node {
 
   struct storage storage;
   uint64_t image_sequence; /* of the last chunk of an own image; the node's */
-  struct queue held; /* of struct held */
+  struct queue held;       /* of struct held */
 
   struct list streams; /* of struct node_stream */
   uint64_t streams_made;
@@ -212,9 +213,9 @@ struct node {
 
   struct queue effects; /* of struct queued_effect */
   struct bytes arena;
-  struct node_stream *lent; /* its `out` was given out by the last effect */
+  struct node_stream *lent;          /* its `out` was given out by the last effect */
   struct persist_copy *lent_persist; /* was given out by the last effect; NULL: none */
-  uint64_t wake_ms;         /* as last told the shell */
+  uint64_t wake_ms;                  /* as last told the shell */
 
   struct api_view view;
   bool view_valid;

@@ -67,6 +67,7 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
 void node_free(struct node *node) {
   if (node == NULL) return;
   node->lent = NULL;
+  node->leader_stream = NULL;
   for (struct list_link *first; (first = list_first(&node->streams)) != NULL;) {
     struct node_stream *stream = CONTAINER_OF(first, struct node_stream, link);
     forward_closed(node, stream);

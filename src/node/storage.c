@@ -117,6 +117,7 @@ void storage_begin_identity(struct node *node) {
   struct persisting *persisting;
   for (size_t i = 0; (persisting = queue_at(&node->storage.persisting, i)) != NULL; i++)
     persisting->core_sequence = 0;
+  node->storage.persisted_core = 0;
   node->storage.identity_due = true;
   take_identity(node);
 }
@@ -135,7 +136,7 @@ uint64_t storage_sequence_of(const struct node *node, uint64_t core_sequence) {
   const struct storage *storage = &node->storage;
   uint64_t sequence = storage->identity;
   const struct persisting *persisting;
-  if (core_sequence == 0) return sequence;
+  if (core_sequence <= storage->persisted_core) return sequence; /* a vote does not wait for a log behind it */
   for (size_t i = storage->persisting.n; i-- > 0;) {
     persisting = queue_at(&storage->persisting, i);
     if (persisting->core_sequence < core_sequence) break;
@@ -209,7 +210,7 @@ void storage_persisted(struct node *node, uint64_t sequence) {
   storage->persisted = sequence;
   for (const struct persisting *first;
        (first = queue_at(&storage->persisting, 0)) != NULL && first->sequence <= sequence;) {
-    if (first->core_sequence != 0) event.persisted = first->core_sequence;
+    if (first->core_sequence != 0) event.persisted = storage->persisted_core = first->core_sequence;
     storage->unstored_bytes -= first->bytes;
     queue_pop(&storage->persisting);
   }

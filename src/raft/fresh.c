@@ -9,8 +9,7 @@ enum { UNANSWERED_HEARTBEATS = 2 };
 /* A leader's commit index says how far all that was acknowledged reaches only once an entry of its own term
  * is committed (section 6.4); where that one is committed here too, the leader's index includes it. */
 static bool has_all(const struct coracle_raft *raft, uint64_t leader_commit) {
-  return raft->commit_index >= leader_commit &&
-         raft_log_term(&raft->log, raft->commit_index) == raft->term;
+  return raft->commit_index >= leader_commit && raft_log_term(&raft->log, raft->commit_index) == raft->term;
 }
 
 void raft_note_leader_commit(struct coracle_raft *raft, uint64_t leader_commit) {

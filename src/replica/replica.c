@@ -22,10 +22,10 @@ struct replica {
   struct store *store;
   struct coracle_raft_effects effects; /* of the last step */
   uint64_t applied;
-  uint64_t established_by;           /* index of the last entry that establishes the cluster; 0: none does */
-  struct queue queued;               /* of struct waiter: not yet proposed */
-  struct queue waiting;              /* of struct waiter: in the log */
-  struct queue results;              /* of struct replica_result */
+  uint64_t established_by; /* index of the last entry that establishes the cluster; 0: none does */
+  struct queue queued;     /* of struct waiter: not yet proposed */
+  struct queue waiting;    /* of struct waiter: in the log */
+  struct queue results;    /* of struct replica_result */
   struct reads reads;
   struct snapshots snapshots;
   struct coracle_raft_entry **batch; /* scratch of replica_flush() */
@@ -166,7 +166,7 @@ static void replace_store(struct replica *r, struct store *store) {
   snapshots_retire_store(&r->snapshots, r->store);
   r->store = store;
   r->applied = snapshot->index;
-  r->established_by = snapshot->index;
+  r->established_by = snapshot->index; /* no other is taken */
   snapshots_keep(&r->snapshots, store, snapshot);
 }
 
@@ -246,9 +246,15 @@ bool replica_store_image(struct replica *r, struct coracle_raft_persist *persist
   return snapshots_next_stored(&r->snapshots, r->raft, persist);
 }
 
+/* By what is applied: so that whoever has a snapshot knows without the log that its cluster is established.
+ */
+static bool is_established_for_good(const struct replica *r) {
+  return store_revision(r->store) > 0 || (r->established_by > 0 && r->established_by <= r->applied);
+}
+
 void replica_tidy(struct replica *r) {
   snapshots_tidy(&r->snapshots, r->raft, r->applied);
-  if (snapshots_are_due(&r->snapshots, r->raft, r->store, r->applied))
+  if (is_established_for_good(r) && snapshots_are_due(&r->snapshots, r->raft, r->store, r->applied))
     snapshots_take(&r->snapshots, r->store, r->applied);
 }
 

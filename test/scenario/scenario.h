@@ -1,9 +1,9 @@
 /* Scenarios: conversations with a cluster of consensus cores (test/unit/raft_cluster.h), written down with
  * what the servers said. README.md describes the language.
  *
- * script.c reads a file and compares, commands.c and setting.c carry out its commands, expect.c checks what a
- * script insists on, trace.c puts into words what the servers do, words.c reads and writes entries, ids and
- * messages. */
+ * script.c reads a file and compares; commands.c has the table of the commands, which setting.c, events.c,
+ * disks.c, network.c and inject.c carry out; expect.c checks what a script insists on, trace.c puts into
+ * words what the servers do, words.c reads and writes entries, ids and messages. */
 #ifndef CORACLE_SCENARIO_H
 #define CORACLE_SCENARIO_H
 
@@ -17,6 +17,7 @@ struct scenario {
   struct cluster *cluster;        /* NULL: no server was added yet */
   struct bytes out;               /* what the current command has to tell */
   bool brief;                     /* much happens at once: only what matters is told */
+  uint64_t talking[2];            /* what these send each other is told when it arrives; 0: nobody */
   char wrong[256];                /* why the current command cannot be carried out; empty: it can */
 };
 
@@ -33,11 +34,29 @@ bool scenario_command(struct scenario *, const char *line);
 /* Sets `wrong`, unless it is set, and returns false. */
 __attribute__((format(printf, 2, 3))) bool scenario_wrong(struct scenario *, const char *format, ...);
 
-/* commands.c, setting.c, expect.c: the handlers that a table in commands.c lists. The first word is the
- * command. False: see above. */
+/* The handlers of the commands, which a table in commands.c lists. The first word is the command. False: see
+ * above. */
 typedef bool scenario_handler(struct scenario *, const struct words *);
+/* setting.c */
 scenario_handler scenario_with, scenario_found, scenario_add, scenario_cluster, scenario_given;
-scenario_handler scenario_expect;
+/* events.c */
+scenario_handler scenario_campaign, scenario_timeout, scenario_tick, scenario_propose, scenario_read,
+    scenario_learner, scenario_remove, scenario_change, scenario_transfer, scenario_snapshot, scenario_chunk,
+    scenario_advance, scenario_run, scenario_stabilise, scenario_converge;
+/* disks.c */
+scenario_handler scenario_crash, scenario_restart, scenario_hold, scenario_sync, scenario_release;
+/* network.c, inject.c */
+scenario_handler scenario_elect, scenario_deliver, scenario_talk, scenario_duplicate, scenario_drop,
+    scenario_underway, scenario_open_stream, scenario_cut, scenario_tell, scenario_block, scenario_isolate,
+    scenario_heal, scenario_streams, scenario_datagrams, scenario_inject;
+/* expect.c, commands.c */
+scenario_handler scenario_expect, scenario_status, scenario_log;
+
+/* A refusal is something that a server says. True. */
+bool scenario_tell_error(struct scenario *, uint64_t id, int error);
+/* Whatever a command made them write is durable at once, on disks that are not held. */
+void scenario_sync_others(struct scenario *);
+void scenario_say_letters(struct scenario *, const struct letters *);
 
 /* trace.c: told of every step (cluster.watch). */
 void trace_step(void *scenario, const struct cluster *, const struct server *,
@@ -62,6 +81,7 @@ bool word_position(struct scenario *, const struct words *, size_t i, uint64_t *
  * when it is false. */
 bool words_entries(struct scenario *, const struct words *, size_t i, struct coracle_raft_entry **entries,
                    size_t *n);
+bool words_members(struct scenario *, const struct words *, size_t i, struct coracle_raft_configuration *);
 void write_entry(struct bytes *, const struct coracle_raft_entry *);
 void write_members(struct bytes *, const struct coracle_raft_configuration *);
 

@@ -11,7 +11,7 @@ struct script {
   struct slice rest; /* of its text */
   size_t line;       /* number of the last line taken */
   struct bytes now;  /* the script as it would have to be */
-  bool differs;
+  bool update, differs;
 };
 
 static char place[512];
@@ -84,18 +84,20 @@ static bool run_command(struct script *script, struct scenario *scenario, struct
   free(command);
   if (!ok) {
     fprintf(stderr, "%s: %s\n", place, scenario->wrong);
+    bytes_append_slice(&script->now, line);
+    bytes_append_string(&script->now, "\n");
     return false;
   }
   const struct slice was = take_told(script), is = slice_of_bytes(&scenario->out);
   bytes_append_slice(&script->now, line);
   bytes_append_string(&script->now, "\n");
   bytes_append_slice(&script->now, is);
-  if (!slice_equal(was, is) && !script->differs) {
+  if (!slice_equal(was, is) && !script->differs && !script->update) {
     fprintf(stderr, "%s\n", place);
     print_told("was to tell:", was);
     print_told("tells:", is);
-    script->differs = true;
   }
+  script->differs = script->differs || !slice_equal(was, is);
   return true;
 }
 
@@ -119,7 +121,7 @@ static bool run_lines(struct script *script, struct scenario *scenario) {
 }
 
 bool script_run(const char *path, bool update) {
-  struct script script = {.path = path};
+  struct script script = {.path = path, .update = update};
   struct scenario scenario;
   struct bytes text = {0};
   if (!read_whole(path, &text)) {
@@ -131,7 +133,10 @@ bool script_run(const char *path, bool update) {
   scenario_open(&scenario);
   bool ok = run_lines(&script, &scenario);
   scenario_close(&scenario);
-  if (ok && script.differs) ok = update && write_whole(path, &script.now);
+  if (script.differs) {
+    bytes_append_slice(&script.now, script.rest); /* what did not come to run */
+    ok = update && write_whole(path, &script.now) && ok;
+  }
   bytes_close(&text);
   bytes_close(&script.now);
   place[0] = '\0';

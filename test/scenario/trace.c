@@ -201,6 +201,9 @@ static void say_messages(struct scenario *s, const struct server *server,
                          const struct coracle_raft_effects *effects) {
   for (size_t i = 0; i < effects->messages_n; i++) {
     const struct coracle_raft_message *message = &effects->messages[i];
+    const bool told_later = (message->from == s->talking[0] && message->to == s->talking[1]) ||
+                            (message->from == s->talking[1] && message->to == s->talking[0]);
+    if (told_later) continue;
     bytes_append_string(&s->out, "  ");
     trace_message(&s->out, message);
     if (server->disk_held && message->after_sequence > server->durable_sequence)
@@ -214,6 +217,7 @@ void trace_step(void *scenario, const struct cluster *c, const struct server *se
                 const struct coracle_raft_effects *effects) {
   struct scenario *s = scenario;
   (void)c;
+  if (event->type == CORACLE_RAFT_START && event->start.restored != NULL) return; /* it is as it was */
   if (!s->brief && event->type == CORACLE_RAFT_RECEIVE) {
     trace_message(&s->out, event->message);
     bytes_append_string(&s->out, "\n");
@@ -223,7 +227,7 @@ void trace_step(void *scenario, const struct cluster *c, const struct server *se
   say_log(s, server->id, &effects->persist);
   say_rest(s, server->id, before, &server->status, effects);
   if (!s->brief) say_messages(s, server, effects);
-  if (!s->brief && event->type == CORACLE_RAFT_RECEIVE && s->out.n == before_n)
+  if (!s->brief && event->type == CORACLE_RAFT_RECEIVE && s->out.n == before_n && effects->messages_n == 0)
     bytes_append_string(&s->out, "  nothing comes of it\n");
 }
 
@@ -243,6 +247,12 @@ static const char *role_name(enum coracle_raft_role role) {
   return "follower";
 }
 
+static uint64_t last_term(const struct scenario *s, const struct server *server) {
+  const struct coracle_raft_snapshot *snapshot = coracle_raft_snapshot(server->raft);
+  if (server->status.last_index == snapshot->index) return snapshot->term;
+  return cluster_term_at(s->cluster, server->id, server->status.last_index);
+}
+
 void trace_status(struct scenario *s, uint64_t id) {
   const struct server *server = cluster_server(s->cluster, id);
   const struct coracle_raft_status *status = &server->status;
@@ -254,10 +264,9 @@ void trace_status(struct scenario *s, uint64_t id) {
   bytes_printf(&s->out, "  %" PRIu64 " %s", id, role_name(status->role));
   if (status->role == CORACLE_RAFT_FOLLOWER && status->leader != 0)
     bytes_printf(&s->out, " of %" PRIu64, status->leader);
-  bytes_printf(&s->out,
-               ", term %" PRIu64 ", vote %" PRIu64 ", log to %" PRIu64 ".%" PRIu64 ", commit %" PRIu64 ", ",
-               status->term, status->voted_for, status->last_index,
-               cluster_term_at(s->cluster, id, status->last_index), status->commit_index);
+  bytes_printf(
+      &s->out, ", term %" PRIu64 ", vote %" PRIu64 ", log to %" PRIu64 ".%" PRIu64 ", commit %" PRIu64 ", ",
+      status->term, status->voted_for, status->last_index, last_term(s, server), status->commit_index);
   write_members(&s->out, coracle_raft_latest_configuration(server->raft));
   bytes_append_string(&s->out, "\n");
 }

@@ -44,6 +44,7 @@ static bool read_side(struct scenario *s, const char *text, size_t n, uint64_t *
 
 bool word_pair(struct scenario *s, const struct words *words, size_t i, uint64_t *from, uint64_t *to) {
   if (i >= words->n) return scenario_wrong(s, "FROM->TO is missing");
+  if (s->cluster == NULL) return scenario_wrong(s, "there are no servers yet");
   const char *arrow = strstr(words->at[i], "->");
   if (arrow == NULL) return scenario_wrong(s, "%s is not FROM->TO", words->at[i]);
   return read_side(s, words->at[i], (size_t)(arrow - words->at[i]), from) &&
@@ -140,6 +141,12 @@ bool words_entries(struct scenario *s, const struct words *words, size_t i,
     entries[(*n)++] = entry;
   }
   return true;
+}
+
+bool words_members(struct scenario *s, const struct words *words, size_t i,
+                   struct coracle_raft_configuration *configuration) {
+  return read_members(s, words, &i, configuration) &&
+         (i == words->n || scenario_wrong(s, "there is more after }"));
 }
 
 void write_members(struct bytes *out, const struct coracle_raft_configuration *configuration) {

@@ -58,9 +58,9 @@ static bool has_main(const struct sim *s) {
   return sim_main(s, cluster);
 }
 
-/* One stranger alone establishes nothing. */
+/* One stranger alone establishes nothing. Where each has an address of its own, none founds without the rest. */
 static bool may_hide_the_cluster(const struct sim *s) {
-  return !has_main(s) || strangers(s) <= 1;
+  return s->plan.peers || !has_main(s) || strangers(s) <= 1;
 }
 
 static bool is_on_a_disk(const struct sim *s, uint64_t id, int without, unsigned away) {
@@ -297,6 +297,8 @@ static bool do_fault(struct sim *s, enum fault fault) {
   case FAULT_WEATHER:
     set_weather(s);
     return true;
+  case FAULT_TRANSFER:
+    return world_transfer(w, world_leader(w), node);
   case FAULTS_N:
     break;
   }
@@ -363,6 +365,7 @@ uint64_t faults_next_ms(const struct sim *s) {
 static unsigned draw_away(struct sim *s) {
   unsigned away = 0;
   if (!s->plan.durable || !has_main(s) || strangers(s) > 0 || happens(s, 40)) return 0;
+  if (s->plan.peers && !s->written) return 0; /* it may not have begun: no writes before all were in */
   for (int tries = 0; tries < s->plan.nodes; tries++) {
     const unsigned more = away | 1u << sim_dice(s, (uint64_t)s->plan.nodes);
     if (can_spare(s, -1, more)) away = more;

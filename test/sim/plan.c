@@ -25,6 +25,7 @@ static void draw_faults(struct plan *plan, struct random *random) {
   plan->every_ms[FAULT_PAUSE] = draw_rate(random, 1500, 20000);
   plan->every_ms[FAULT_PARTITION] = draw_rate(random, 1500, 20000);
   plan->every_ms[FAULT_CUT] = draw_rate(random, 500, 10000);
+  plan->every_ms[FAULT_TRANSFER] = draw_rate(random, 500, 20000);
   plan->every_ms[FAULT_WEATHER] = draw_rate(random, 1000, 20000);
   if (plan->durable) plan->every_ms[FAULT_HANG] = draw_rate(random, 5000, 40000);
   if (plan->durable) plan->every_ms[FAULT_STORM] = draw_rate(random, 10000, 60000);
@@ -56,6 +57,8 @@ void plan_draw(struct plan *plan, uint64_t seed) {
   *plan = (struct plan){.seed = seed};
   plan->nodes = sizes[random_below(&random, sizeof sizes / sizeof sizes[0])];
   plan->durable = !one_in(&random, 6);
+  plan->peers = one_in(&random, 2);
+  if (plan->peers && one_in(&random, 3)) plan->expect = between(&random, 1, (unsigned)plan->nodes);
   plan->follower_writes = (enum api_follower_writes)random_below(&random, 3);
   plan->disk_us = disks_us[random_below(&random, sizeof disks_us / sizeof disks_us[0])];
   draw_weather(plan, &random);
@@ -70,11 +73,15 @@ void plan_draw(struct plan *plan, uint64_t seed) {
 
 void plan_print(const struct plan *plan, struct bytes *out) {
   static const char *const faults[] = {"kill", "power cut", "terminate", "pause",   "disk hang", "partition",
-                                       "cut",  "storm",     "wipe",      "foreign", "weather"};
+                                       "cut",  "storm",     "wipe",      "foreign", "weather", "transfer"};
   static const char *const writes[] = {[API_REDIRECT] = "redirect", [API_FORWARD_WRITES] = "forward",
                                        [API_REJECT] = "reject"};
-  bytes_printf(out, "seed %" PRIu64 ": %d nodes, %s, follower-writes=%s\n", plan->seed, plan->nodes,
+  bytes_printf(out, "seed %" PRIu64 ": %d nodes, %s, follower-writes=%s, ", plan->seed, plan->nodes,
                plan->durable ? "disks" : "memory storage", writes[plan->follower_writes]);
+  if (plan->peers)
+    bytes_printf(out, "peers, expect=%u\n", plan->expect);
+  else
+    bytes_printf(out, "one election address\n");
   if (plan->durable) bytes_printf(out, "  disks take %u us\n", plan->disk_us);
   bytes_printf(out, "  up to %u %% lost, %u %% doubled, %u %% late by %u ms; delay %u us\n", plan->loss_percent,
                plan->double_percent, plan->late_percent, plan->late_ms, plan->delay_us);

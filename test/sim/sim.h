@@ -33,13 +33,15 @@ enum fault {
   FAULT_WIPE,
   FAULT_FOREIGN,
   FAULT_WEATHER,
+  FAULT_TRANSFER,
   FAULTS_N,
 };
 
 struct plan {
   uint64_t seed;
   int nodes;
-  bool durable;
+  bool durable, peers;
+  unsigned expect; /* 0: as many as there are */
   enum api_follower_writes follower_writes;
   unsigned disk_us;
   unsigned loss_percent, double_percent, late_percent, late_ms, delay_us; /* at most; the weather changes */
@@ -74,6 +76,7 @@ struct sim {
   uint64_t heal_ms;             /* when the partition ends; 0: there is none */
   uint64_t restart_ms[WORLD_NODES_MAX], resume_ms[WORLD_NODES_MAX]; /* 0: not to be */
   unsigned storms_left[WORLD_NODES_MAX];
+  bool written;  /* a write was acknowledged */
   bool ending;   /* nothing new is asked */
   unsigned away; /* a bit for each node that does not come back: learners wait for its vote */
   int foreign; /* the node with the data of another cluster; -1: none */

@@ -123,6 +123,7 @@ static void finish(struct sim *s, struct worker *worker, struct client_result re
   const int key = worker->document[strlen(worker->document) - 1] - '0';
   client_history_return(s->history, worker->operation, s->world->now_us, &result);
   if (result.outcome == CLIENT_OK && result.revision > 0) s->revisions[key] = result.revision;
+  if (result.outcome == CLIENT_OK && worker->asked.method != CLIENT_GET) s->written = true;
   s->completed += result.outcome != CLIENT_UNKNOWN && result.outcome != CLIENT_REFUSED;
   worker->asking = false;
   worker->next_ms = world_now_ms(s->world) + sim_wait_ms(s, s->plan.think_ms);

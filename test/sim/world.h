@@ -139,6 +139,9 @@ bool world_can_spare(struct world *, int node);
  * not knowing better. */
 bool world_has_witness(struct world *, int without, bool stopped);
 
+/* The one hands leadership to the other, if it leads and can. */
+bool world_transfer(struct world *, int from, int to);
+
 /* ---- The network ---- */
 
 struct world_weather {

@@ -77,7 +77,7 @@ void durable_begin(struct world *w, int node) {
   asked->first = disk->entries_n > 0 ? disk->entries[0]->index : disk->snapshot.index + 1;
   if (disk->snapshot.index > 0)
     asked_note_voters(asked, &disk->snapshot.configuration, disk->snapshot.configuration_index);
-  if (disk->entries_n == 0 && disk->snapshot.index > 0) {
+  if (disk->snapshot.index > 0 && (disk->entries_n == 0 || disk->entries[0]->index > disk->snapshot.index)) {
     asked->first = disk->snapshot.index;
     asked_push(asked, disk->snapshot.term);
   }

@@ -368,6 +368,17 @@ void world_resume(struct world *w, int node) {
   process_poke(w, node);
 }
 
+bool world_transfer(struct world *w, int from, int to) {
+  if (from < 0 || from == to || !world_is_running(w, from) || w->processes[from].paused) return false;
+  if (!world_is_running(w, to)) return false;
+  struct node *node = w->processes[from].node;
+  struct coracle_raft_event event = {.type = CORACLE_RAFT_TRANSFER, .peer = world_id(w, to)};
+  if (!node->member || node->stopping || !consensus_step(node, &event)) return false;
+  world_trace(w, from, "is to hand leadership to %c", 'a' + to);
+  finish_turn(w, from);
+  return true;
+}
+
 bool world_is_running(const struct world *w, int node) {
   return w->processes[node].node != NULL;
 }

@@ -302,6 +302,27 @@ static void a_successor_that_has_gone_replaces_nobody(void **state) {
   scene_close(&s);
 }
 
+/* Its last datagrams came out of order and long after it had ended. Taken in for the one that came late, it
+ * would be found dead and removed, and taken in again, for as long as that is fresh in memory. */
+static void a_late_datagram_of_a_dead_member_brings_nobody_back(void **state) {
+  (void)state;
+  static const struct voice late = {.node = 'c', .cluster = '=', .memory_storage = true};
+  struct scene s;
+  open_leader(&s, false);
+  scene_hear(&s, JOIN_CREDENTIALS, late);
+  const uint64_t counter = s.counter;
+  scene_link(&s, 'c', false);
+  scene_run(&s, 2 * ELECTION_TIMEOUT_MS);
+  s.counter = 0;
+  scene_hear(&s, JOIN_CREDENTIALS, late);
+  s.counter = counter;
+  scene_configure(&s, "ab", "");
+  scene_mark(&s);
+  scene_run(&s, ELECTION_TIMEOUT_MS);
+  assert_script(&s, "");
+  scene_close(&s);
+}
+
 /* The same for memory storage: the new process on the old port waits until the old one is removed. */
 static void a_restart_is_a_removal_and_an_addition(void **state) {
   (void)state;
@@ -440,6 +461,7 @@ int main(void) {
       cmocka_unit_test(a_dead_durable_member_is_removed_for_a_successor_only),
       cmocka_unit_test(a_successor_comes_in_when_its_predecessor_is_out),
       cmocka_unit_test(a_successor_that_has_gone_replaces_nobody),
+      cmocka_unit_test(a_late_datagram_of_a_dead_member_brings_nobody_back),
       cmocka_unit_test(a_restart_is_a_removal_and_an_addition),
       cmocka_unit_test(nobody_is_removed_whom_the_rest_cannot_do_without),
       cmocka_unit_test(one_dead_member_goes_at_a_time),

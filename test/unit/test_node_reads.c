@@ -409,21 +409,27 @@ static void nothing_overtakes_a_read_that_waits(void **state) {
   world_free(w);
 }
 
-/* An upgrade behind a read that waits is not granted before that is answered. */
+/* An upgrade behind a read that waits is not granted before that is answered: what came after it would be
+ * frames. */
 static void an_upgrade_waits_its_turn(void **state) {
   (void)state;
   struct world *w = formed(1, 3);
-  struct client client;
-  client_open(&client, w, 0);
-  client_ask(&client, "GET", DOCUMENT "?consistency=stale&min_revision=1000000&wait_ms=100", NULL);
-  client_ask_if(&client, "GET", "/v1/replication", NULL,
-                "Connection: Upgrade\r\nUpgrade: coracle-replication/1\r\n");
+  struct bytes text = {0};
+  struct wire *wire = world_connect(w, 0);
+  bytes_append_string(&text,
+                      "GET " DOCUMENT "?consistency=stale&min_revision=1000000&wait_ms=100 HTTP/1.1\r\n"
+                      "Host: x\r\n\r\nGET /v1/replication HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+                      "Upgrade: coracle-replication/1\r\nAuthorization: Bearer ");
+  for (size_t i = 0; i < WRITE_TOKEN_BYTES; i++) bytes_printf(&text, "%02x", world_token(w, 0)[i]);
+  bytes_append_string(&text, "\r\n\r\n");
+  wire_send(w, wire, text.data, text.n);
+  bytes_close(&text);
   world_run(w, 90);
-  assert_int_equal(client_answers(&client), 0);
-  WORLD_UNTIL(w, client_answers(&client) == 2, 100);
-  assert_int_equal(client_answer(&client, 0)->status, 504);
-  assert_int_equal(client_answer(&client, 1)->status, 401);
-  client_close(&client);
+  assert_int_equal(wire->received.n, 0);
+  assert_int_equal(world_node(w, 0)->clients_n, 1);
+  WORLD_UNTIL(w, wire_has(wire, "HTTP/1.1 101 "), 100);
+  assert_memory_equal(wire->received.data, "HTTP/1.1 504 ", 13);
+  assert_int_equal(world_node(w, 0)->clients_n, 0);
   world_free(w);
 }
 
@@ -470,6 +476,63 @@ static void a_client_that_goes_leaves_nothing_behind(void **state) {
   world_free(w);
 }
 
+/* A client that asks for much and reads nothing. */
+static struct client slow_reader(struct world *w, int node, size_t asked) {
+  enum { BODY_BYTES = 60000 };
+  struct client client;
+  char *body = malloc(BODY_BYTES + 1);
+  assert_non_null(body);
+  const int n = snprintf(body, BODY_BYTES, "{\"id\":\"big\",\"s\":\"");
+  memset(body + n, 'x', (size_t)(BODY_BYTES - n));
+  memcpy(body + BODY_BYTES - 2, "\"}", 3);
+  assert_int_equal(world_status(w, world_leader(w), "PUT", "/v1/collections/c/big", body), 201);
+  free(body);
+  client_open(&client, w, node);
+  world_run(w, 10);
+  wire_read(w, client.wire, false);
+  for (size_t i = 0; i < asked; i++) client_ask(&client, "GET", "/v1/collections/c/big", NULL);
+  world_run(w, 100);
+  return client;
+}
+
+static void what_waits_goes_with_a_client_that_is_given_up(void **state) {
+  (void)state;
+  enum { CLOSING_MS = 6000 }; /* what a closing connection is given to send the rest, and more */
+  struct world *w = formed(1, 3);
+  struct client client = slow_reader(w, 0, 4);
+  const struct replica *replica = world_node(w, 0)->replica;
+  client_ask(&client, "GET", DOCUMENT "?consistency=stale&min_revision=1000000&wait_ms=60000", NULL);
+  world_run(w, 10000);
+  assert_int_equal(replica_waiting(replica), 1);
+  assert_int_equal(world_node(w, 0)->clients_n, 1);
+  world_run(w, DRAIN_DEADLINE_MS - 10000 + CLOSING_MS);
+  assert_int_equal(world_node(w, 0)->clients_n, 0);
+  assert_int_equal(replica_waiting(replica), 0);
+  client_close(&client);
+  world_free(w);
+}
+
+/* Confirmed reads that there was no room for are not answered from a state that has been given up. */
+static void a_node_that_stops_answers_no_late_reads(void **state) {
+  (void)state;
+  enum { ASKED = 60 };
+  struct world *w = formed(1, 3);
+  struct client client = slow_reader(w, 0, ASKED);
+  unsigned refused = 0;
+  world_terminate(w, 0);
+  world_run(w, 10);
+  wire_read(w, client.wire, true);
+  WORLD_UNTIL(w, client_answers(&client) == ASKED, 900);
+  for (size_t i = 0; i < ASKED; i++) {
+    const int status = client_answer(&client, i)->status;
+    assert_true(status == (refused > 0 ? 503 : 200) || (status == 503 && refused == 0));
+    refused += status == 503;
+  }
+  assert_in_range(refused, ASKED / 2, ASKED - 4);
+  client_close(&client);
+  world_free(w);
+}
+
 /* Everything that waits for its time goes on in the world's own time: no busy loop, no missed deadline. */
 static void waiting_costs_no_turns(void **state) {
   (void)state;
@@ -506,6 +569,8 @@ int main(void) {
       cmocka_unit_test(nothing_overtakes_a_read_that_waits),
       cmocka_unit_test(an_upgrade_waits_its_turn),
       cmocka_unit_test(a_client_that_goes_leaves_nothing_behind),
+      cmocka_unit_test(what_waits_goes_with_a_client_that_is_given_up),
+      cmocka_unit_test(a_node_that_stops_answers_no_late_reads),
       cmocka_unit_test(waiting_costs_no_turns),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

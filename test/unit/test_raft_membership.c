@@ -359,6 +359,39 @@ static void a_removed_server_does_not_disturb(void **state) {
   cluster_free(c);
 }
 
+/* The sole voter may take several at once, for then nobody is left who could act under the old configuration.
+ * A leader that is not that voter may not: the voter itself is left. */
+static void only_the_sole_voter_takes_several_at_once(void **state) {
+  (void)state;
+  struct cluster *c = cluster_of(2, 1);
+  const uint64_t third = cluster_add(c);
+  struct coracle_raft_configuration next = *latest(c, 1);
+  c->links_by_hand = true;
+  next.members[1].voter = false;
+  next.members[next.members_n++] = (struct coracle_raft_member){.id = third};
+  assert_int_equal(cluster_change(c, 1, &next), 0);
+  cluster_open(c, 1, third);
+  cluster_run(c, 5);
+  assert_int_equal(status_of(c, 2)->configuration_index, status_of(c, 1)->configuration_index);
+  for (uint64_t id = 1; id <= 2; id++) { /* the second does not know any more that this is committed */
+    cluster_crash(c, id);
+    cluster_restart(c, id);
+  }
+  assert_int_equal(cluster_campaign(c, 2), 0);
+  cluster_settle(c);
+  assert_true(leads(c, 2));
+  cluster_sweep_streams(c);
+  cluster_open(c, 2, third);
+  cluster_run(c, 4 * HEARTBEAT_MS); /* the learners have it all, and nobody else comes */
+  assert_int_equal(voters(c, 2), 1);
+  cluster_open(c, 2, 1); /* raft_history.c looks at what it does now that it can commit */
+  cluster_settle(c);
+  c->links_by_hand = false;
+  cluster_run(c, 2 * ELECTION_TIMEOUT_MS);
+  assert_int_equal(voters(c, 2), 3);
+  cluster_free(c);
+}
+
 /* One that knows that it has no vote does not even ask. */
 static void who_has_no_vote_is_quiet(void **state) {
   (void)state;
@@ -398,6 +431,7 @@ int main(void) {
       cmocka_unit_test(sixteen_members_work),
       cmocka_unit_test(a_dead_voter_is_removed),
       cmocka_unit_test(a_removed_server_does_not_disturb),
+      cmocka_unit_test(only_the_sole_voter_takes_several_at_once),
       cmocka_unit_test(who_has_no_vote_is_quiet),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -399,6 +399,36 @@ static void a_gap_is_found_and_filled(void **state) {
   cluster_free(c);
 }
 
+/* It was sent some entries before those after them were dropped. What it says of them is no news of the
+ * image. */
+static void late_acknowledgements_do_not_disturb_a_transfer(void **state) {
+  (void)state;
+  struct cluster_options options = small_chunks;
+  options.inflight_bytes_max = 100;
+  struct cluster *c = cluster_with(3, &options);
+  c->links_by_hand = true;
+  cluster_hold_disk(c, 3, true);
+  for (int i = 0; i < 10; i++) assert_int_equal(cluster_propose(c, 1, 50), 0);
+  cluster_settle(c);
+  cluster_sync(c, 1);
+  assert_int_equal(cluster_snapshot(c, 1), 0);
+  cluster_settle(c);
+  assert_int_equal(peer_of(c, 1, 3)->snapshot_index, status_of(c, 1)->last_index);
+  cluster_hold_disk(c, 3, false);
+  for (struct disk_write *first; (first = queue_at(&cluster_server(c, 3)->writes, 0)) != NULL;)
+    cluster_sync_to(c, 3, first->sequence);
+  size_t late = 0;
+  for (; find(c, 3, 1, CORACLE_RAFT_APPEND_REPLY) != NULL; late++)
+    cluster_deliver(c, 3, 1, CORACLE_RAFT_APPEND_REPLY);
+  assert_true(late > 0);
+  const struct coracle_raft_message *chunk = find(c, 1, 3, CORACLE_RAFT_SNAPSHOT);
+  assert_true(chunk == NULL || chunk->snapshot.n > 0); /* it is not offered again */
+  cluster_settle(c);
+  assert_int_equal(c->installations, 1);
+  assert_int_equal(status_of(c, 1)->counters.dropped_stale, 0);
+  cluster_free(c);
+}
+
 static void another_leader_goes_on_with_the_same_image(void **state) {
   (void)state;
   struct cluster *c = cluster_with(3, &small_chunks);
@@ -458,6 +488,7 @@ int main(void) {
       cmocka_unit_test(a_new_stream_brings_the_newer_snapshot),
       cmocka_unit_test(an_image_that_is_gone_is_replaced_by_the_newest),
       cmocka_unit_test(a_gap_is_found_and_filled),
+      cmocka_unit_test(late_acknowledgements_do_not_disturb_a_transfer),
       cmocka_unit_test(another_leader_goes_on_with_the_same_image),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,6 +183,38 @@ static void catching_up_is_no_stall(void **state) {
   cluster_free(c);
 }
 
+/* Nor while an image is on its way, before which nothing can come: here a chunk of it every second. */
+static void an_image_on_its_way_is_no_stall(void **state) {
+  (void)state;
+  const struct cluster_options options = {
+      .seed = 1, .trailing_bytes = 1, .chunk_bytes_max = 4, .image_bytes_max = 300};
+  struct cluster *c = cluster_with(3, &options);
+  cluster_isolate(c, 3);
+  do { /* until one is large enough */
+    assert_int_equal(cluster_propose(c, 1, 10), 0);
+    cluster_run(c, HEARTBEAT_MS);
+    assert_int_equal(cluster_snapshot(c, 1), 0);
+  } while (coracle_raft_snapshot(cluster_server(c, 1)->raft)->bytes < 100);
+  cluster_crash(c, 2);
+  cluster_hold_disk(c, 3, true);
+  cluster_heal(c);
+  assert_int_equal(cluster_propose(c, 1, 10), 0);
+  const uint64_t committed = status_of(c, 1)->commit_index;
+  for (int i = 0; i < 2 * STALL_TIMEOUT_MS / 1000; i++) {
+    cluster_run(c, 1000);
+    assert_int_equal(status_of(c, 1)->commit_index, committed);
+    assert_true(status_of(c, 3)->commit_index < committed);
+    const struct disk_write *oldest = queue_at(&cluster_server(c, 3)->writes, 0);
+    assert_non_null(oldest);
+    cluster_sync_to(c, 3, oldest->sequence);
+  }
+  assert_true(leads(c, 1));
+  cluster_hold_disk(c, 3, false);
+  cluster_run(c, HEARTBEAT_MS);
+  assert_int_equal(status_of(c, 1)->commit_index, status_of(c, 1)->last_index);
+  cluster_free(c);
+}
+
 /* ---- Resting ---- */
 
 /* A sole voter that is alone with a disk that hangs: it leads again when its rest is over, not before. */
@@ -261,6 +293,7 @@ int main(void) {
       cmocka_unit_test(a_leader_that_commits_nothing_steps_down),
       cmocka_unit_test(a_leader_without_streams_steps_down),
       cmocka_unit_test(catching_up_is_no_stall),
+      cmocka_unit_test(an_image_on_its_way_is_no_stall),
       cmocka_unit_test(whoever_rests_does_not_campaign),
       cmocka_unit_test(it_campaigns_by_itself_when_it_has_rested),
       cmocka_unit_test(whoever_rests_votes),

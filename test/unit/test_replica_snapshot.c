@@ -243,6 +243,26 @@ static void a_log_that_is_smaller_than_the_image_is_kept(void **state) {
   scene_free(s);
 }
 
+/* Or a snapshot would not say that anybody counts on the cluster. */
+static void a_log_that_establishes_nothing_is_kept(void **state) {
+  (void)state;
+  struct scene *s = scene_new();
+  struct coracle_raft_configuration next = *coracle_raft_latest_configuration(replica_raft(s->replicas[1]));
+  next.members_n = 2;
+  for (uint8_t i = 0; i < 40; i++) { /* a learner, known under ever other addresses */
+    next.members[1] = (struct coracle_raft_member){.id = 9, .data_bytes = 300, .data = {i}};
+    step(s, 1, (struct coracle_raft_event){.type = CORACLE_RAFT_CONF_CHANGE, .configuration = &next});
+    settle(s);
+  }
+  assert_true(status_of(s, 1).log_bytes > 2 * COMPACT_BYTES);
+  assert_int_equal(snapshot_index(s, 1), 0);
+  assert_false(replica_is_established(s->replicas[1]));
+  write_many(s, 1, 1);
+  settle(s);
+  assert_int_equal(snapshot_index(s, 1), replica_applied(s->replicas[1]));
+  scene_free(s);
+}
+
 /* ---- Transfers ---- */
 
 static void a_late_replica_gets_all_documents(void **state) {
@@ -424,7 +444,10 @@ static void a_restart_begins_with_the_image(void **state) {
   (void)state;
   struct scene *s = scene_new();
   write_many(s, 300, 7);
-  while (snapshot_index(s, 1) != replica_applied(s->replicas[1])) write_many(s, 1, 7);
+  while (snapshot_index(s, 1) != replica_applied(s->replicas[1])) {
+    write_many(s, 1, 7);
+    settle(s); /* it is taken when a turn begins */
+  }
   const struct coracle_raft_snapshot *snapshot = coracle_raft_snapshot(replica_raft(s->replicas[1]));
   struct store_view *view = store_view_take(replica_store(s->replicas[1]));
   struct image_encoder *encoder = image_encoder_new(view);
@@ -474,6 +497,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_log_of_overwritten_documents_stays_small),
       cmocka_unit_test(a_log_that_is_smaller_than_the_image_is_kept),
+      cmocka_unit_test(a_log_that_establishes_nothing_is_kept),
       cmocka_unit_test(a_late_replica_gets_all_documents),
       cmocka_unit_test(what_was_installed_can_be_given_on),
       cmocka_unit_test(writes_do_not_change_an_image_on_its_way),
