@@ -16,10 +16,9 @@ enum { WINDOW_CHUNKS = 4 }; /* of full size, sent to one peer and not acknowledg
 /* ---- Descriptions, counted by reference ---- */
 
 int raft_snapshot_reserve(struct coracle_raft *raft, const struct coracle_raft_event *event) {
-  const bool needed =
-      event->type == CORACLE_RAFT_SNAPSHOT_TAKEN ||
-      (event->type == CORACLE_RAFT_START && event->start.restored != NULL) ||
-      (event->type == CORACLE_RAFT_RECEIVE && event->message->type == CORACLE_RAFT_SNAPSHOT);
+  const bool needed = event->type == CORACLE_RAFT_SNAPSHOT_TAKEN ||
+                      (event->type == CORACLE_RAFT_START && event->start.restored != NULL) ||
+                      (event->type == CORACLE_RAFT_RECEIVE && event->message->type == CORACLE_RAFT_SNAPSHOT);
   if (needed && raft->spare_snapshot == NULL) raft->spare_snapshot = malloc(sizeof *raft->spare_snapshot);
   return needed && raft->spare_snapshot == NULL ? CORACLE_RAFT_ENOMEM : 0;
 }
@@ -117,7 +116,8 @@ static bool log_goes_on_after(const struct coracle_raft *raft, const struct raft
   return raft_log_term(&raft->log, snapshot->value.index) == snapshot->value.term;
 }
 
-static struct coracle_raft_message *snapshot_message(struct coracle_raft *raft, const struct raft_peer *peer) {
+static struct coracle_raft_message *snapshot_message(struct coracle_raft *raft,
+                                                     const struct raft_peer *peer) {
   struct coracle_raft_message *message = raft_message(raft, CORACLE_RAFT_SNAPSHOT, peer->id);
   message->round = peer->sending.round;
   message->after_sequence = raft->vote_sequence;

@@ -2,6 +2,7 @@
 themselves, lose two, live through partitions that nftables makes, and keep their leader while a third of
 the datagrams is lost."""
 
+import random
 import time
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 import hosts
 from client import document_path
 from documents import Writer, put_until_accepted, wait_same
+from history import History, clients, wait_more
 
 pytestmark = pytest.mark.skipif(hosts.why_not() is not None, reason=str(hosts.why_not()))
 
 ELECTION_TIMEOUT_S = 0.5  # the default
+TROUBLE_S = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +114,42 @@ def test_the_leader_stays_while_a_third_of_the_datagrams_is_lost(five, network, 
     network.heal()
     put_until_accepted(five.nodes, "after", "{}")
     writer.check_kept(wait_same(five.nodes))
+
+
+def cut_a_minority(five, network, dice):
+    """Two of five, the leader among them or not; one protocol or both, one way or both ways."""
+    hosts_in_disorder = dice.sample(network.hosts, len(network.hosts))
+    few, many = hosts_in_disorder[:2], hosts_in_disorder[2:]
+    protocols = dice.choice((("",), ("udp",), ("tcp",)))
+    if dice.random() < 0.7:
+        network.partition(few, many, protocols=protocols)
+    else:
+        for host in few:
+            host.cut(many, protocols)
+    time.sleep(dice.uniform(0.2, 4 * ELECTION_TIMEOUT_S))
+    network.heal()
+
+
+def kill_and_restart(five, network, dice):
+    victim = dice.choice(five.nodes)
+    victim.kill()
+    time.sleep(dice.uniform(0, 2 * ELECTION_TIMEOUT_S))
+    victim.start()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_clients_see_is_linearizable(five, network, tmp_path, measured, seed):
+    """Goal: every answer given during partitions and kills fits one order of all requests. Method: clients read
+    and write through all nodes and record it; the checker looks for the order."""
+    dice = random.Random(seed)
+    history = History(tmp_path / "history.jsonl")
+    with clients(history, five.nodes, 6, seed=seed):
+        end = time.monotonic() + TROUBLE_S
+        while time.monotonic() < end:
+            wait_more(history)
+            dice.choice((cut_a_minority, cut_a_minority, kill_and_restart))(five, network, dice)
+            five.wait_formed()
+        wait_more(history)
+    measured(f"history across hosts {seed}: {history.check()}; {history.outcomes}")
+    wait_same(five.nodes)
+    check_one_leader_per_term(five)
