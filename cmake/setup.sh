@@ -24,6 +24,7 @@ python3
 python3-pytest
 python3-nacl
 gcovr
+patch
 iproute2
 nftables
 curl

@@ -153,11 +153,10 @@ void bind_yield(struct join *j, const char *why) {
   memset(j->table, 0, sizeof j->table);
   j->rest_until_ms = 0;
   j->campaign_pending = false;
-  j->bind_announced = j->taken_announced = false;
+  j->bind_announced = j->taken_announced = j->peers_announced = false;
   j->bind_next_ms = j->now_ms;
   j->accept_next_ms = j->now_ms;
   j->removed = false;
-  peers_start_afresh(j);
   handshake_reset(j);
   join_act(j, JOIN_DO_YIELD);
 }
@@ -183,6 +182,12 @@ static bool gives_way(const struct join *j, const struct join_situation *s,
   return join_leads(s) && address_compare(&datagram->source, &j->options.election) < 0;
 }
 
+/* Across hosts, where every node can be asked, a learner yields for nobody: its leader does, if it has one,
+ * and else it finds out whether its vote is needed (orphan.c). */
+static bool leaves_it_to_others(const struct join *j, const struct join_situation *s) {
+  return join_has_peers(j) && s->member && !s->raft.voter && (join_hears_leader(s) || orphan_waits(j, s));
+}
+
 /* Two clusters have met. The unestablished one yields. Two established ones never merge: that is for people
  * to decide. */
 void bind_hear_card(struct join *j, const struct join_situation *s, const struct join_datagram *datagram,
@@ -196,9 +201,9 @@ void bind_hear_card(struct join *j, const struct join_situation *s, const struct
   }
   if (memcmp(datagram->cluster, j->cluster, JOIN_CLUSTER_BYTES) == 0) return;
   if (!s->established) {
-    if (card->established)
+    if (card->established && !leaves_it_to_others(j, s))
       bind_yield(j, "an established cluster was met");
-    else if (card->leader && gives_way(j, s, datagram) && !join_waits_for_founder(j, s))
+    else if (card->leader && gives_way(j, s, datagram) && !orphan_waits(j, s))
       bind_yield(j, "another has the election address, or a lower one");
   } else if (card->established) {
     j->rival_heard_ms = j->now_ms;

@@ -2,6 +2,7 @@
  *
  *   join.c       the calls of join.h, the order of things in a tick
  *   bind.c       who holds the election address, founding and yielding
+ *   orphan.c     learners whose founder is gone: when they start afresh
  *   peers.c      the same across hosts: probes before the founding, and who asks for votes when
  *   handshake.c  ACCEPT, CREDENTIALS, SAVED: the follower's side and the leader's
  *   members.c    what the leader changes in the configuration
@@ -87,10 +88,12 @@ struct join {
   uint64_t answered_ms;         /* when its holder last answered anything */
 
   /* Across hosts. */
-  bool peers_announced;    /* the first step was logged, since it was fresh last */
-  uint64_t probe_round;    /* 0: none is under way */
-  uint64_t probe_round_ms; /* its beginning */
-  uint64_t probe_next_ms;  /* when to ask again who has not answered */
+  bool peers_announced;                         /* the first step was logged, since it was fresh last */
+  uint64_t probe_round;                         /* 0: none is under way */
+  uint64_t probe_round_ms;                      /* its beginning */
+  uint64_t probe_next_ms;                       /* when to ask again who has not answered */
+  uint64_t witnessed[CORACLE_RAFT_MEMBERS_MAX]; /* an orphan's: the round in which that member was found to
+                                                   know nothing more, or to be gone */
   struct peer peers[ADDRESS_LIST_MAX];
   uint64_t strangers_list_logged_ms; /* the list of somebody who is none of them; 0: never */
   uint64_t other_list_ms;            /* another list was heard of; 0: never */
@@ -167,9 +170,6 @@ struct join_card join_card(const struct join *, const struct join_situation *);
 bool join_is_waiting(const struct join_situation *);
 const char *join_hex(const uint8_t cluster[JOIN_CLUSTER_BYTES], char text[2 * JOIN_CLUSTER_BYTES + 1]);
 
-/* A learner whose founder is away with its disk: it may count on this node when it comes back. */
-bool join_waits_for_founder(const struct join *, const struct join_situation *);
-
 /* bind.c */
 void bind_found(struct join *);
 /* A cluster that nobody leads just now will come back to life: while it is heard of, a fresh node founds
@@ -181,10 +181,22 @@ void bind_hear_card(struct join *, const struct join_situation *, const struct j
                     const struct join_card *);
 void bind_yield(struct join *, const char *why);
 
+/* orphan.c */
+void orphan_tick(struct join *, const struct join_situation *);
+void orphan_receive_probed(struct join *, const struct join_situation *, const struct join_datagram *);
+/* A learner whose founder is away with its disk: it, and others, may count on this node. */
+bool orphan_waits(const struct join *, const struct join_situation *);
+/* A learner to which there is still a stream: what it says of itself may be out of date in a moment. */
+bool orphan_may_yet_learn(const struct join_situation *, uint64_t self);
+void orphan_reason(struct join *, const struct join_situation *);
+
 /* peers.c */
+/* A round of probes: answers count together only where they are of one round. */
+bool peers_round_is_over(const struct join *);
+void peers_begin_round(struct join *);
+void peers_probe(struct join *, const struct join_situation *, const struct address *);
 void peers_tick(struct join *, const struct join_situation *);
 void peers_stream_ended(struct join *);
-void peers_start_afresh(struct join *);
 /* It may found, and wants to hear from this one, which has just spoken. */
 void peers_meet(struct join *, const struct join_situation *, const struct join_datagram *);
 void peers_receive_probe(struct join *, const struct join_situation *, const struct join_datagram *);

@@ -153,9 +153,11 @@ static void receive_refused(struct join *j, const struct join_situation *s,
   join_log(j, JOIN_LOG_INFO, "the leader refuses this node: %s", j->refused);
 }
 
-static void receive_removed(struct join *j, const struct join_situation *s) {
+/* A leader of the past may have slept while this node was taken in. */
+static void receive_removed(struct join *j, const struct join_situation *s,
+                            const struct join_datagram *datagram) {
   char cluster[2 * JOIN_CLUSTER_BYTES + 1];
-  if (j->removed || join_hears_leader(s)) return;
+  if (j->removed || join_hears_leader(s) || datagram->term < s->raft.term) return;
   j->removed = true;
   j->answered_ms = j->now_ms;
   bind_release(j);
@@ -293,8 +295,7 @@ static void receive_follower_credentials(struct join *j, const struct join_situa
 /* Learners who lost the same leader hear each other, and that is no sign of life. */
 static bool is_sign_of_life(const struct join *j, const struct join_datagram *datagram) {
   const struct join_message *message = datagram->message;
-  if (!is_in_own_cluster(j, datagram)) return false;
-  return message->card.leader || message->card.established || message->type == JOIN_SAVED;
+  return is_in_own_cluster(j, datagram) && (message->card.leader || message->card.established);
 }
 
 void handshake_receive(struct join *j, const struct join_situation *s, const struct join_datagram *datagram) {
@@ -330,9 +331,10 @@ void handshake_receive(struct join *j, const struct join_situation *s, const str
     return;
   case JOIN_PROBED:
     peers_receive_probed(j, s, datagram);
+    orphan_receive_probed(j, s, datagram);
     return;
   case JOIN_REMOVED:
-    if (is_in_own_cluster(j, datagram) && !was_fresh) receive_removed(j, s);
+    if (is_in_own_cluster(j, datagram) && !was_fresh) receive_removed(j, s, datagram);
     return;
   }
 }

@@ -110,49 +110,6 @@ static void http_tick(struct join *j, const struct join_situation *s) {
   }
 }
 
-/* A learner of an unestablished cluster that is not led: nobody there had a vote but the founder. */
-static bool is_orphan(const struct join *j, const struct join_situation *s) {
-  return !join_is_fresh(j) && s->member && !join_hears_leader(s) && !s->established && !s->raft.voter;
-}
-
-/* The founder of an orphan's cluster, as far as the orphan knows it. */
-static bool find_founder(const struct join_situation *s, struct join_member *info) {
-  for (uint32_t i = 0; i < s->configuration->members_n; i++)
-    if (s->configuration->members[i].voter)
-      return join_member_decode(&s->configuration->members[i], info) == 0;
-  return false;
-}
-
-/* With its storage in memory it will not come back, and the orphan starts afresh. With a disk it will; and it
- * may have given this node a vote that it has not heard of, without which it could then do nothing. */
-bool join_waits_for_founder(const struct join *j, const struct join_situation *s) {
-  struct join_member founder;
-  return is_orphan(j, s) && coracle_raft_configuration_find(s->configuration, j->options.id) != NULL &&
-         find_founder(s, &founder) && !founder.memory_storage;
-}
-
-static void orphan_tick(struct join *j, const struct join_situation *s) {
-  if (!is_orphan(j, s) || join_waits_for_founder(j, s)) return;
-  uint64_t since_ms =
-      j->cluster_heard_ms > j->leaderless_since_ms ? j->cluster_heard_ms : j->leaderless_since_ms;
-  if (j->awake_ms > since_ms) since_ms = j->awake_ms;
-  if (join_elapsed(j, since_ms, j->options.election_timeout_ms))
-    bind_yield(j, "its leader vanished before it had any followers");
-}
-
-/* A fresh node where the founder was: that one has lost its disk, or has yielded itself. True: so does this
- * node. */
-static bool orphan_receive(struct join *j, const struct join_situation *s,
-                           const struct join_datagram *datagram) {
-  static const uint8_t none[JOIN_CLUSTER_BYTES];
-  struct join_member founder;
-  if (!is_orphan(j, s) || memcmp(datagram->cluster, none, sizeof none) != 0) return false;
-  if (datagram->message->card.name[0] == '\0' || !find_founder(s, &founder)) return false;
-  if (!members_is_same_node(j, &founder, datagram->from, &datagram->message->card)) return false;
-  bind_yield(j, "its founder has started afresh");
-  return true;
-}
-
 /* What was sent to a process that was stopped is still in its sockets. Until it has had the time to read
  * that, it takes nobody for gone. */
 static void notice_sleep(struct join *j) {
@@ -164,7 +121,10 @@ static void notice_sleep(struct join *j) {
 void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) {
   j->now_ms = now_ms;
   notice_sleep(j);
-  if (join_hears_leader(s)) j->leaderless_since_ms = now_ms;
+  if (join_hears_leader(s)) {
+    j->leaderless_since_ms = now_ms;
+    j->removed = false; /* one that had removed it would not keep it company */
+  }
   orphan_tick(j, s);
   if (join_is_between_cores(j, s)) return;
   bind_tick(j, s);
@@ -195,7 +155,7 @@ void join_stream_ended(struct join *j, const struct join_situation *s, uint64_t 
 void join_receive(struct join *j, const struct join_situation *s, const struct join_datagram *datagram,
                   uint64_t now_ms) {
   j->now_ms = now_ms;
-  if (!orphan_receive(j, s, datagram)) handshake_receive(j, s, datagram);
+  handshake_receive(j, s, datagram);
   join_tick(j, s, now_ms);
 }
 
@@ -257,7 +217,6 @@ static void voters_reason(struct join *j, const struct join_situation *s) {
 
 const char *join_no_leader_reason(struct join *j, const struct join_situation *s, uint64_t now_ms) {
   char address[ADDRESS_TEXT_MAX];
-  struct join_member founder;
   const uint64_t timeout_ms = 2 * (uint64_t)j->options.election_timeout_ms;
   address_format(&j->options.election, address);
   j->now_ms = now_ms > j->now_ms ? now_ms : j->now_ms;
@@ -272,10 +231,8 @@ const char *join_no_leader_reason(struct join *j, const struct join_situation *s
     snprintf(j->reason, sizeof j->reason, "the leader refuses this node: %.200s", j->refused);
   } else if (j->foreign_heard_ms != 0 && !join_elapsed(j, j->foreign_heard_ms, timeout_ms)) {
     snprintf(j->reason, sizeof j->reason, "%s", j->foreign);
-  } else if (is_orphan(j, s) && find_founder(s, &founder)) {
-    snprintf(j->reason, sizeof j->reason,
-             "this node is a learner and waits for %s, which founded the cluster: start it again",
-             founder.name);
+  } else if (orphan_waits(j, s)) {
+    orphan_reason(j, s);
   } else if (!join_is_fresh(j)) {
     snprintf(j->reason, sizeof j->reason, "this node is a learner and has not heard the leader for a while");
   } else if (join_has_peers(j)) {

@@ -67,14 +67,14 @@ static void note_other_list(struct join *j, const struct join_datagram *datagram
 
 /* ---- Probes ---- */
 
-static void begin_round(struct join *j) {
+void peers_begin_round(struct join *j) {
   do j->probe_round = random_next(&j->random);
   while (j->probe_round == 0);
   j->probe_round_ms = j->probe_next_ms = j->now_ms;
 }
 
 /* A round is as old as an election timeout at most: an answer tells what was, not what is. */
-static bool round_is_over(const struct join *j) {
+bool peers_round_is_over(const struct join *j) {
   return j->probe_round == 0 || join_elapsed(j, j->probe_round_ms, j->options.election_timeout_ms);
 }
 
@@ -82,10 +82,10 @@ static bool is_fresh_in_round(const struct join *j, size_t i) {
   return is_own(j, i) || (j->peers[i].answer == PEER_FRESH && j->peers[i].round == j->probe_round);
 }
 
-static void probe(struct join *j, const struct join_situation *s, size_t i) {
+void peers_probe(struct join *j, const struct join_situation *s, const struct address *to) {
   struct join_message message = {
       .type = JOIN_PROBE, .card = join_card(j, s), .round = j->probe_round, .peers = j->options.peers};
-  join_send(j, &j->options.peers.at[i], 0, &message);
+  join_send(j, to, 0, &message);
 }
 
 static bool all_are_fresh(const struct join *j) {
@@ -95,7 +95,7 @@ static bool all_are_fresh(const struct join *j) {
 }
 
 static void probe_or_found(struct join *j, const struct join_situation *s) {
-  if (round_is_over(j)) begin_round(j);
+  if (peers_round_is_over(j)) peers_begin_round(j);
   if (all_are_fresh(j) && !bind_hears_foreign_cluster(j)) {
     bind_found(j);
     return;
@@ -103,13 +103,13 @@ static void probe_or_found(struct join *j, const struct join_situation *s) {
   if (j->now_ms < j->probe_next_ms) return;
   j->probe_next_ms = j->now_ms + j->options.heartbeat_ms;
   for (size_t i = 0; i < j->options.peers.n; i++)
-    if (!is_fresh_in_round(j, i)) probe(j, s, i);
+    if (!is_fresh_in_round(j, i)) peers_probe(j, s, &j->options.peers.at[i]);
 }
 
 void peers_meet(struct join *j, const struct join_situation *s, const struct join_datagram *datagram) {
   const size_t i = find(j, &datagram->source);
-  if (i == j->options.peers.n || !join_is_fresh(j) || !is_lowest(j) || round_is_over(j)) return;
-  if (!is_fresh_in_round(j, i)) probe(j, s, i);
+  if (i == j->options.peers.n || !join_is_fresh(j) || !is_lowest(j) || peers_round_is_over(j)) return;
+  if (!is_fresh_in_round(j, i)) peers_probe(j, s, &j->options.peers.at[i]);
 }
 
 void peers_receive_probe(struct join *j, const struct join_situation *s,
@@ -118,6 +118,7 @@ void peers_receive_probe(struct join *j, const struct join_situation *s,
                                 .card = join_card(j, s),
                                 .round = datagram->message->round,
                                 .peers = j->options.peers};
+  if (orphan_may_yet_learn(s, j->options.id)) answer.round = 0;
   join_send(j, &datagram->source, datagram->from, &answer);
   if (!same_list(&datagram->message->peers, &j->options.peers)) note_other_list(j, datagram);
 }
@@ -127,8 +128,8 @@ void peers_receive_probed(struct join *j, const struct join_situation *s,
   static const uint8_t none[JOIN_CLUSTER_BYTES];
   const struct join_message *message = datagram->message;
   const size_t i = find(j, &datagram->source);
-  if (i == j->options.peers.n || is_own(j, i) || !join_is_fresh(j)) return;
-  if (round_is_over(j) || message->round != j->probe_round) return;
+  if (i == j->options.peers.n || !join_is_fresh(j)) return;
+  if (peers_round_is_over(j) || message->round != j->probe_round) return;
   struct peer *peer = &j->peers[i];
   peer->round = message->round;
   peer->answered_ms = j->now_ms;
@@ -185,12 +186,6 @@ void peers_tick(struct join *j, const struct join_situation *s) {
 void peers_stream_ended(struct join *j) {
   if (!join_has_peers(j)) return;
   j->campaign_at_ms = j->now_ms + random_below(&j->random, (uint64_t)j->options.heartbeat_ms + 1);
-}
-
-void peers_start_afresh(struct join *j) {
-  j->peers_announced = false;
-  j->probe_round = 0;
-  j->campaign_at_ms = 0;
 }
 
 /* ---- Reasons ---- */

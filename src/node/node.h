@@ -68,7 +68,7 @@ struct node_options {
   size_t document_bytes_max;
   size_t connections_max;
   enum api_follower_writes follower_writes;
-  uint64_t wall_ms;       /* now, since 1970 */
+  uint64_t wall_ms;         /* now, since 1970 */
   uint64_t compact_bytes;   /* see struct replica_options; 0: 64 MiB */
   uint32_t chunk_bytes_max; /* of an image in one frame; 0: 256 KiB */
   bool durable; /* storage is PERSIST effects and PERSISTED events; false: memory, which ends with the node */

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 enum {
-  UNSTORED_BYTES_MAX = 64 * 1024 * 1024, /* on the way to the disk, and waiting for it: more is not taken in */
+  UNSTORED_BYTES_MAX =
+      64 * 1024 * 1024, /* on the way to the disk, and waiting for it: more is not taken in */
 };
 
 /* ---- To the disk ---- */
@@ -136,7 +137,8 @@ uint64_t storage_sequence_of(const struct node *node, uint64_t core_sequence) {
   const struct storage *storage = &node->storage;
   uint64_t sequence = storage->identity;
   const struct persisting *persisting;
-  if (core_sequence <= storage->persisted_core) return sequence; /* a vote does not wait for a log behind it */
+  if (core_sequence <= storage->persisted_core)
+    return sequence; /* a vote does not wait for a log behind it */
   for (size_t i = storage->persisting.n; i-- > 0;) {
     persisting = queue_at(&storage->persisting, i);
     if (persisting->core_sequence < core_sequence) break;
@@ -227,8 +229,7 @@ bool storage_settle(struct node *node) {
 
 void storage_free(struct node *node) {
   struct queued_effect *queued;
-  for (size_t i = 0; (queued = queue_at(&node->effects, i)) != NULL; i++)
-    storage_copy_free(queued->persists);
+  for (size_t i = 0; (queued = queue_at(&node->effects, i)) != NULL; i++) storage_copy_free(queued->persists);
   storage_copy_free(node->lent_persist);
   storage_drop_held(node);
   queue_close(&node->held);

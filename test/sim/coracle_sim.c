@@ -1,6 +1,7 @@
 /* coracle-sim: runs seeds of the simulator (sim.h).
  *
- *     coracle-sim --seed 7                 one, with its trace; --hash: only the hash of it
+ *     coracle-sim --seed 7                 one, with its trace; --hash: only the hash of it;
+ *                                          --datagrams: each of them too
  *     coracle-sim --seeds 1..500 --jobs 2  many, in processes side by side
  *     coracle-sim --first 500              the same as --seeds 1..500
  *     coracle-sim --minutes 40             as many as there is time for, of a range not tried before
@@ -13,10 +14,10 @@
 #include "base/memory.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ enum { JOBS_MAX = 64, EXIT_NOTHING_FOUND = 0, EXIT_FOUND = 1, EXIT_USAGE = 2 };
 
 struct arguments {
   uint64_t first, last; /* seeds */
-  bool one, hash_only, keep_going;
+  bool one, hash_only, datagrams, keep_going;
   unsigned jobs, minutes;
 };
 
@@ -58,11 +59,21 @@ void world_failed(struct world *w) {
   _exit(EXIT_FOUND);
 }
 
+/* A node's own assertion has said what is wrong with it; here is where. Should memory itself be in disorder,
+ * the alarm ends what the report hangs on. */
+static void aborted(int number) {
+  enum { REPORT_S_MAX = 5 };
+  signal(number, SIG_DFL);
+  alarm(REPORT_S_MAX);
+  if (sim_current_world() != NULL) world_fail(sim_current_world(), "an assertion does not hold");
+}
+
 /* ---- Arguments ---- */
 
 __attribute__((noreturn)) static void usage(void) {
-  fprintf(stderr, "usage: coracle-sim --seed N [--hash] | --seeds A..B | --first N | --minutes M\n"
-                  "                   [--jobs N] [--keep-going]\n");
+  fprintf(stderr,
+          "usage: coracle-sim --seed N [--hash | --datagrams] | --seeds A..B | --first N | --minutes M\n"
+          "                   [--jobs N] [--keep-going]\n");
   exit(EXIT_USAGE);
 }
 
@@ -84,6 +95,8 @@ static struct arguments read_arguments(char **at) {
     const char *name = *at;
     if (strcmp(name, "--hash") == 0) {
       a.hash_only = true;
+    } else if (strcmp(name, "--datagrams") == 0) {
+      a.datagrams = true;
     } else if (strcmp(name, "--keep-going") == 0) {
       a.keep_going = true;
     } else if (at[1] == NULL) {
@@ -117,12 +130,14 @@ static struct arguments read_arguments(char **at) {
 static int run_one(const struct arguments *a) {
   struct sim_result result;
   struct bytes text = {0};
-  if (!a->hash_only) setenv("WORLD_TRACE", "1", 1);
+  if (!a->hash_only) setenv("WORLD_TRACE", a->datagrams ? "2" : "1", 1);
   sim_run(a->first, &result);
   plan_print(sim_current_plan(), &text);
   if (!a->hash_only)
-    printf("%.*s  %" PRIu64 " events in %" PRIu64 " ms; %zu requests, %zu of them took effect or told something\n",
-           (int)text.n, (const char *)text.data, result.events, result.ms, result.operations, result.completed);
+    printf("%.*s  %" PRIu64 " events in %" PRIu64
+           " ms; %zu requests, %zu of them took effect or told something\n",
+           (int)text.n, (const char *)text.data, result.events, result.ms, result.operations,
+           result.completed);
   printf("%016" PRIx64 "\n", result.hash);
   bytes_close(&text);
   return EXIT_NOTHING_FOUND;
@@ -252,5 +267,6 @@ static int run_many(const struct arguments *a) {
 int main(int argc, char **argv) {
   (void)argc;
   const struct arguments a = read_arguments(argv);
+  signal(SIGABRT, aborted);
   return a.one ? run_one(&a) : run_many(&a);
 }

@@ -58,7 +58,8 @@ static bool has_main(const struct sim *s) {
   return sim_main(s, cluster);
 }
 
-/* One stranger alone establishes nothing. Where each has an address of its own, none founds without the rest. */
+/* One stranger alone establishes nothing. Where each has an address of its own, none founds without the rest.
+ */
 static bool may_hide_the_cluster(const struct sim *s) {
   return s->plan.peers || !has_main(s) || strangers(s) <= 1;
 }
@@ -95,7 +96,7 @@ static bool may_end(const struct sim *s, int node) {
 }
 
 static bool may_wipe(const struct sim *s, int node) {
-  return has_main(s) && strangers(s) == 0 && s->foreign < 0 && can_spare(s, node, 0);
+  return has_main(s) && strangers(s) == 0 && s->foreign < 0 && s->removed < 0 && can_spare(s, node, 0);
 }
 
 /* ---- Processes ---- */
@@ -135,7 +136,8 @@ static bool terminate(struct sim *s, int node) {
   if (!may_end(s, node) || world_is_paused(s->world, node)) return false;
   world_terminate(s->world, node);
   restart_later(s, node);
-  if (s->restart_ms[node] < world_now_ms(s->world) + 1500) s->restart_ms[node] += 1500; /* it takes a second */
+  if (s->restart_ms[node] < world_now_ms(s->world) + 1500)
+    s->restart_ms[node] += 1500; /* it takes a second */
   return true;
 }
 
@@ -195,6 +197,25 @@ static void end_foreign(struct sim *s) {
   restart_later(s, node);
 }
 
+/* Somebody takes a node out of the cluster, the leader perhaps. It stays out until its data is deleted. */
+static bool remove_one(struct sim *s, int node) {
+  if (!may_wipe(s, node) || !world_remove(s->world, world_leader(s->world), node)) return false;
+  s->removed = node;
+  s->rejoin_ms = world_now_ms(s->world) + 500 + sim_wait_ms(s, 3000);
+  return true;
+}
+
+/* The change may have been lost with its leader: then the node is a member as before. */
+static void end_removed(struct sim *s) {
+  const int node = s->removed;
+  s->removed = -1;
+  s->rejoin_ms = 0;
+  if (strangers(s) > 0 || !can_spare(s, node, 0)) return;
+  if (world_is_running(s->world, node)) world_kill(s->world, node);
+  world_wipe(s->world, node);
+  restart_later(s, node);
+}
+
 /* ---- The network ---- */
 
 static void set_weather(struct sim *s) {
@@ -240,8 +261,8 @@ static void bridge(struct sim *s, int middle, struct partition what) {
 }
 
 static bool part(struct sim *s, int node) {
-  static const char *const kinds[] = {"split", "one-way split", "isolation", "one-way isolation", "ring",
-                                      "bridge"};
+  static const char *const kinds[] = {"split", "one-way split", "isolation", "one-way isolation",
+                                      "ring",  "bridge"};
   const uint64_t kind = sim_dice(s, sizeof kinds / sizeof kinds[0]), which = sim_dice(s, 4);
   const struct partition what = {.udp = which != 0, .tcp = which != 1};
   if (s->plan.nodes < 2 || s->heal_ms != 0 || !has_main(s) || !may_hide_the_cluster(s)) return false;
@@ -249,8 +270,8 @@ static bool part(struct sim *s, int node) {
               which == 0   ? ", of streams only"
               : which == 1 ? ", of datagrams only"
                            : "");
-  s->heal_ms =
-      world_now_ms(s->world) + 50 + (happens(s, 20) ? sim_dice(s, 15000) : sim_wait_ms(s, 2 * ELECTION_TIMEOUT_MS));
+  s->heal_ms = world_now_ms(s->world) + 50 +
+               (happens(s, 20) ? sim_dice(s, 15000) : sim_wait_ms(s, 2 * ELECTION_TIMEOUT_MS));
   if (kind < 2) split(s, (unsigned)sim_dice(s, 1u << s->plan.nodes), kind == 1, what);
   if (kind == 2 || kind == 3) split(s, happens(s, 50) ? 1u << node : ~(1u << node), kind == 3, what);
   if (kind == 4) ring(s, what);
@@ -268,7 +289,8 @@ static void heal_partition(struct sim *s) {
 
 static bool do_fault(struct sim *s, enum fault fault) {
   struct world *w = s->world;
-  const int node = (int)sim_dice(s, (uint64_t)s->plan.nodes), other = (int)sim_dice(s, (uint64_t)s->plan.nodes);
+  const int node = (int)sim_dice(s, (uint64_t)s->plan.nodes),
+            other = (int)sim_dice(s, (uint64_t)s->plan.nodes);
   switch (fault) {
   case FAULT_KILL:
     return kill_one(s, happens(s, 40) && world_leader(w) >= 0 ? world_leader(w) : node, false);
@@ -299,6 +321,8 @@ static bool do_fault(struct sim *s, enum fault fault) {
     return true;
   case FAULT_TRANSFER:
     return world_transfer(w, world_leader(w), node);
+  case FAULT_REMOVE:
+    return remove_one(s, happens(s, 30) && world_leader(w) >= 0 ? world_leader(w) : node);
   case FAULTS_N:
     break;
   }
@@ -308,9 +332,10 @@ static bool do_fault(struct sim *s, enum fault fault) {
 /* ---- Time ---- */
 
 void faults_begin(struct sim *s) {
-  s->foreign = -1;
+  s->foreign = s->removed = -1;
   set_weather(s);
-  for (int i = 0; i < FAULTS_N; i++) s->fault_ms[i] = s->plan.every_ms[i] > 0 ? sim_wait_ms(s, s->plan.every_ms[i]) : 0;
+  for (int i = 0; i < FAULTS_N; i++)
+    s->fault_ms[i] = s->plan.every_ms[i] > 0 ? sim_wait_ms(s, s->plan.every_ms[i]) : 0;
   for (int i = 0; i < s->plan.nodes; i++) s->restart_ms[i] = 1 + (happens(s, 60) ? 0 : sim_dice(s, 2000));
 }
 
@@ -337,6 +362,7 @@ static void processes_due(struct sim *s) {
 void faults_due(struct sim *s) {
   processes_due(s);
   if (is_due(s, s->heal_ms)) heal_partition(s);
+  if (is_due(s, s->rejoin_ms)) end_removed(s);
   for (int i = 0; i < FAULTS_N; i++) {
     if (!is_due(s, s->fault_ms[i])) continue;
     s->faults_n[i] += do_fault(s, (enum fault)i);
@@ -351,6 +377,7 @@ static void earlier(uint64_t *next_ms, uint64_t at_ms) {
 uint64_t faults_next_ms(const struct sim *s) {
   uint64_t next_ms = UINT64_MAX;
   earlier(&next_ms, s->heal_ms);
+  earlier(&next_ms, s->rejoin_ms);
   for (int i = 0; i < FAULTS_N; i++) earlier(&next_ms, s->fault_ms[i]);
   for (int i = 0; i < s->plan.nodes; i++) {
     earlier(&next_ms, s->restart_ms[i]);
@@ -378,6 +405,7 @@ void faults_end(struct sim *s) {
   world_trace(w, 0, "all is healed");
   s->ending = true;
   if (s->foreign >= 0) end_foreign(s);
+  if (s->removed >= 0) end_removed(s);
   world_unblock_all(w);
   world_set_weather(w, (struct world_weather){0});
   world_heal_disks(w);
@@ -386,7 +414,8 @@ void faults_end(struct sim *s) {
   for (int i = 0; i < s->plan.nodes; i++) {
     s->storms_left[i] = 0;
     if (world_is_paused(w, i)) world_resume(w, i);
-    if (world_is_running(w, i) && !w->processes[i].stopping && (restart || (away >> i & 1) != 0)) world_kill(w, i);
+    if (world_is_running(w, i) && !w->processes[i].stopping && (restart || (away >> i & 1) != 0))
+      world_kill(w, i);
     s->restart_ms[i] = (away >> i & 1) != 0 ? 0 : world_now_ms(w) + 1 + sim_dice(s, 100);
     if (world_is_running(w, i) && !w->processes[i].stopping) s->restart_ms[i] = 0;
   }

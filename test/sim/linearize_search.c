@@ -148,15 +148,15 @@ static bool may_be_next(const struct search *s, size_t i) {
 }
 
 /* Some optional writes came just before the operation, which left `after`. They came for nothing if without
- * them it could have been answered likewise, and left the same value and no greater a revision; or if it is
- * one of them, and there is no document now as there was none before them. */
+ * them it could have been answered likewise, and left the same value (its revision is then no greater, and
+ * the smaller it is, the more can follow); or if it is one of them, and there is no document now as there was
+ * none before them. */
 static bool optional_for_nothing(const struct search *s, const struct lin_op *op, size_t choice,
                                  const struct lin_state *after) {
   struct lin_state without = s->plain;
   if (without.revision == s->state.revision) return false; /* there are none */
   if (op->optional && after->value == 0 && without.value == 0) return true;
-  return lin_step(s->c, op, choice, &without) && without.value == after->value &&
-         without.revision <= after->revision;
+  return lin_step(s->c, op, choice, &without) && without.value == after->value;
 }
 
 static struct fingerprint with(const struct search *s, size_t i) {

@@ -29,6 +29,7 @@ static void draw_faults(struct plan *plan, struct random *random) {
   plan->every_ms[FAULT_WEATHER] = draw_rate(random, 1000, 20000);
   if (plan->durable) plan->every_ms[FAULT_HANG] = draw_rate(random, 5000, 40000);
   if (plan->durable) plan->every_ms[FAULT_STORM] = draw_rate(random, 10000, 60000);
+  if (plan->durable && plan->nodes > 2) plan->every_ms[FAULT_REMOVE] = draw_rate(random, 2000, 30000);
   if (plan->durable && plan->nodes > 2) plan->every_ms[FAULT_WIPE] = draw_rate(random, 3000, 30000);
   if (plan->durable && plan->nodes > 2 && one_in(random, 3))
     plan->every_ms[FAULT_FOREIGN] = draw_rate(random, 5000, 40000);
@@ -73,9 +74,9 @@ void plan_draw(struct plan *plan, uint64_t seed) {
 
 void plan_print(const struct plan *plan, struct bytes *out) {
   static const char *const faults[] = {"kill", "power cut", "terminate", "pause",   "disk hang", "partition",
-                                       "cut",  "storm",     "wipe",      "foreign", "weather", "transfer"};
-  static const char *const writes[] = {[API_REDIRECT] = "redirect", [API_FORWARD_WRITES] = "forward",
-                                       [API_REJECT] = "reject"};
+                                       "cut",  "storm",     "wipe",      "foreign", "weather",   "transfer"};
+  static const char *const writes[] = {
+      [API_REDIRECT] = "redirect", [API_FORWARD_WRITES] = "forward", [API_REJECT] = "reject"};
   bytes_printf(out, "seed %" PRIu64 ": %d nodes, %s, follower-writes=%s, ", plan->seed, plan->nodes,
                plan->durable ? "disks" : "memory storage", writes[plan->follower_writes]);
   if (plan->peers)
@@ -83,8 +84,8 @@ void plan_print(const struct plan *plan, struct bytes *out) {
   else
     bytes_printf(out, "one election address\n");
   if (plan->durable) bytes_printf(out, "  disks take %u us\n", plan->disk_us);
-  bytes_printf(out, "  up to %u %% lost, %u %% doubled, %u %% late by %u ms; delay %u us\n", plan->loss_percent,
-               plan->double_percent, plan->late_percent, plan->late_ms, plan->delay_us);
+  bytes_printf(out, "  up to %u %% lost, %u %% doubled, %u %% late by %u ms; delay %u us\n",
+               plan->loss_percent, plan->double_percent, plan->late_percent, plan->late_ms, plan->delay_us);
   bytes_printf(out, "  %d clients, %d documents, a request every %u ms\n", plan->clients, plan->keys,
                plan->think_ms);
   if (plan->compact_bytes > 0)

@@ -12,9 +12,14 @@ enum {
 };
 
 static struct plan current;
+static struct world *current_world;
 
 const struct plan *sim_current_plan(void) {
   return &current;
+}
+
+struct world *sim_current_world(void) {
+  return current_world;
 }
 
 static void begin(struct sim *s, uint64_t seed) {
@@ -31,6 +36,7 @@ static void begin(struct sim *s, uint64_t seed) {
                                                .disk_us = s->plan.disk_us,
                                                .compact_bytes = s->plan.compact_bytes,
                                                .chunk_bytes_max = s->plan.chunk_bytes_max});
+  current_world = s->world;
   for (int i = 0; i < s->plan.nodes; i++) world_set_drift(s->world, i, s->plan.drift_ppm[i]);
   s->history = client_history_new();
 }
@@ -67,8 +73,9 @@ static bool is_converged(const struct sim *s) {
     const struct node *node = world_node(w, i);
     consensus_situation(world_node(w, i), &follows);
     if (node->stopping || !follows.member || follows.raft.leader != world_id(w, leader) ||
-        !follows.raft.hears_leader || (!follows.raft.voter && s->away == 0) || follows.raft.term != led.raft.term ||
-        follows.raft.commit_index != led.raft.last_index || replica_applied(node->replica) != led.raft.last_index)
+        !follows.raft.hears_leader || (!follows.raft.voter && s->away == 0) ||
+        follows.raft.term != led.raft.term || follows.raft.commit_index != led.raft.last_index ||
+        replica_applied(node->replica) != led.raft.last_index)
       return false;
     if (memcmp(join_cluster(node->join), join_cluster(world_node(w, leader)->join), CLUSTER_ID_BYTES) != 0)
       return false;
@@ -81,14 +88,15 @@ static void converge(struct sim *s) {
   uint8_t cluster[CLUSTER_ID_BYTES];
   while (!is_converged(s)) {
     if (world_now_ms(s->world) >= end_ms)
-      world_fail(s->world, "%d ms after all was healed there is not one cluster that all have joined", CONVERGE_MS);
+      world_fail(s->world, "%d ms after all was healed there is not one cluster that all have joined",
+                 CONVERGE_MS);
     run_until(s, world_now_ms(s->world) + 10);
     faults_due(s);
     workload_due(s);
   }
   if (sim_main(s, cluster))
-    WORLD_CHECK(s->world,
-                memcmp(cluster, join_cluster(world_node(s->world, world_leader(s->world))->join), sizeof cluster) == 0);
+    WORLD_CHECK(s->world, memcmp(cluster, join_cluster(world_node(s->world, world_leader(s->world))->join),
+                                 sizeof cluster) == 0);
 }
 
 static bool is_accepted(struct sim *s, bool last) {
@@ -119,6 +127,7 @@ static void end(struct sim *s, struct sim_result *result) {
                                 .completed = s->completed};
   memcpy(result->faults_n, s->faults_n, sizeof result->faults_n);
   client_history_free(s->history);
+  current_world = NULL;
   world_free(s->world);
   free(s);
 }

@@ -1,7 +1,7 @@
 /* One seed of the simulator: a cluster of whole nodes in the world of world.h, clients that write to it and
- * read from it, and faults, all drawn from the seed. First everything that may go wrong goes wrong, and nothing
- * that must always be true may be untrue (world_check.c and what it calls). Then all is healed, and the nodes
- * must become one cluster again that takes writes, and what the clients saw must be linearizable.
+ * read from it, and faults, all drawn from the seed. First everything that may go wrong goes wrong, and
+ * nothing that must always be true may be untrue (world_check.c and what it calls). Then all is healed, and
+ * the nodes must become one cluster again that takes writes, and what the clients saw must be linearizable.
  *
  *   plan.c       what is drawn once: the size of the cluster, which faults there are and how often
  *   faults.c     the faults
@@ -34,6 +34,7 @@ enum fault {
   FAULT_FOREIGN,
   FAULT_WEATHER,
   FAULT_TRANSFER,
+  FAULT_REMOVE,
   FAULTS_N,
 };
 
@@ -48,7 +49,7 @@ struct plan {
   int drift_ppm[WORLD_NODES_MAX];
   unsigned every_ms[FAULTS_N]; /* on average; 0: never */
   int clients, keys;
-  unsigned think_ms; /* between two requests of a client, on average */
+  unsigned think_ms;                       /* between two requests of a client, on average */
   unsigned compact_bytes, chunk_bytes_max; /* of logs and images; 0: as by default, which is never here */
 };
 
@@ -57,7 +58,7 @@ void plan_print(const struct plan *, struct bytes *out);
 
 struct worker {
   struct client client;
-  bool open, asking, recorded;
+  bool open, asking;
   size_t operation; /* in the history */
   struct client_operation asked;
   char document[32];
@@ -76,10 +77,12 @@ struct sim {
   uint64_t heal_ms;             /* when the partition ends; 0: there is none */
   uint64_t restart_ms[WORLD_NODES_MAX], resume_ms[WORLD_NODES_MAX]; /* 0: not to be */
   unsigned storms_left[WORLD_NODES_MAX];
-  bool written;  /* a write was acknowledged */
-  bool ending;   /* nothing new is asked */
-  unsigned away; /* a bit for each node that does not come back: learners wait for its vote */
-  int foreign; /* the node with the data of another cluster; -1: none */
+  bool written;       /* a write was acknowledged */
+  bool ending;        /* nothing new is asked */
+  unsigned away;      /* a bit for each node that does not come back: learners wait for its vote */
+  int foreign;        /* the node with the data of another cluster; -1: none */
+  int removed;        /* the node that was taken out of the cluster, and has its data yet; -1: none */
+  uint64_t rejoin_ms; /* when its data is deleted, so that it can join as a new one */
   /* What happened, for the summary. */
   unsigned faults_n[FAULTS_N];
   size_t operations, completed;
@@ -116,5 +119,6 @@ struct sim_result {
 void sim_run(uint64_t seed, struct sim_result *);
 /* Of the seed that runs now, for the report. */
 const struct plan *sim_current_plan(void);
+struct world *sim_current_world(void); /* NULL: none is at work */
 
 #endif

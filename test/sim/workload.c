@@ -49,7 +49,8 @@ static void send_operation(struct worker *worker) {
   char target[64], body[96], condition[64] = "";
   snprintf(target, sizeof target, "/v1/collections/%s", worker->document);
   snprintf(body, sizeof body, "{\"id\":\"%s\",\"v\":%" PRIu64 "}", id, asked->value);
-  if (asked->if_match != 0) snprintf(condition, sizeof condition, "If-Match: \"%" PRIu64 "\"\r\n", asked->if_match);
+  if (asked->if_match != 0)
+    snprintf(condition, sizeof condition, "If-Match: \"%" PRIu64 "\"\r\n", asked->if_match);
   if (asked->if_match_any) snprintf(condition, sizeof condition, "If-Match: *\r\n");
   if (asked->if_none_match_any) snprintf(condition, sizeof condition, "If-None-Match: *\r\n");
   switch (asked->method) {
@@ -75,7 +76,8 @@ static void ask(struct sim *s, struct worker *worker) {
   send_operation(worker);
   worker->asking = true;
   worker->asked_ms = world_now_ms(w);
-  worker->operation = client_history_invoke(s->history, (uint64_t)(worker - s->workers), w->now_us, &worker->asked);
+  worker->operation =
+      client_history_invoke(s->history, (uint64_t)(worker - s->workers), w->now_us, &worker->asked);
   s->operations++;
 }
 
@@ -200,8 +202,9 @@ void workload_check(struct sim *s) {
   client_history_check(s->history, CLIENT_CONFIGURATIONS_MAX, &report);
   if (report.verdict != CLIENT_LINEARIZABLE)
     world_fail(s->world, "%s:\n%s",
-               report.verdict == CLIENT_VIOLATION ? "what clients saw is not linearizable"
-                                                  : "it cannot be decided whether what clients saw is linearizable",
+               report.verdict == CLIENT_VIOLATION
+                   ? "what clients saw is not linearizable"
+                   : "it cannot be decided whether what clients saw is linearizable",
                report.text);
   client_report_close(&report);
 }

@@ -31,6 +31,7 @@ struct world *world_new(const struct world_options *options) {
   w->random.state = options->seed;
   w->holder = HOLDER_NOBODY;
   w->trace_at_once = getenv("WORLD_TRACE") != NULL;
+  w->spells = w->trace_at_once && strcmp(getenv("WORLD_TRACE"), "2") == 0;
   list_init(&w->connections);
   list_init(&w->ended);
   list_init(&w->listeners);
@@ -103,8 +104,9 @@ void world_fail(struct world *w, const char *format, ...) {
   const size_t shown = w->trace.n < SHOWN_BYTES_MAX ? w->trace.n : SHOWN_BYTES_MAX;
   if (!w->trace_at_once)
     fprintf(stderr, "%.*s", (int)shown, (const char *)w->trace.data + w->trace.n - shown);
-  fprintf(stderr, "seed %" PRIu64 ", at %" PRIu64 ".%03" PRIu64 " ms: ", w->options.seed, w->now_us / 1000,
-          w->now_us % 1000);
+  fprintf(stderr,
+          "seed %" PRIu64 ", after %" PRIu64 " events, at %" PRIu64 ".%03" PRIu64 " ms: ", w->options.seed,
+          w->happened, w->now_us / 1000, w->now_us % 1000);
   va_start(args, format);
   vfprintf(stderr, format, args);
   va_end(args);

@@ -12,7 +12,7 @@
  * start, kill, stop and go on with processes, change the weather on the network, and play the other end of
  * sockets. After every turn of a node world_check.c holds all of them against what must always be true;
  * a failure names the seed and prints the end of the trace. WORLD_TRACE=1 in the environment prints all of it
- * as it happens.
+ * as it happens, WORLD_TRACE=2 every datagram too.
  *
  * What the host is like:
  *   - Datagrams take some ten microseconds, or are lost, doubled or late as the weather is. One process at
@@ -47,16 +47,16 @@ struct world_options {
   size_t connections_max; /* 0: 64 */
   uint64_t compact_bytes; /* of log, as in node_options */
   uint32_t chunk_bytes_max;
-  bool durable;           /* nodes have disks */
-  bool one_cluster;       /* a second one that anybody may count on is a failure */
-  unsigned disk_us;       /* what it takes one to make things durable, on average; 0: 300 */
-  bool peers;             /* as on several hosts: each has an election address of its own, node 0 the lowest */
-  uint32_t expect;        /* voters before writes are taken, as in node_options */
+  bool durable;     /* nodes have disks */
+  bool one_cluster; /* a second one that anybody may count on is a failure */
+  unsigned disk_us; /* what it takes one to make things durable, on average; 0: 300 */
+  bool peers;       /* as on several hosts: each has an election address of its own, node 0 the lowest */
+  uint32_t expect;  /* voters before writes are taken, as in node_options */
 };
 
 struct world;
-/* What is done about a failure, after the report: each program that uses the world has one of its own. Does not
- * return. */
+/* What is done about a failure, after the report: each program that uses the world has one of its own. Does
+ * not return. */
 __attribute__((noreturn)) void world_failed(struct world *);
 struct world *world_new(const struct world_options *);
 void world_free(struct world *);
@@ -101,8 +101,8 @@ void world_wipe(struct world *, int node);
 /* Its disk does nothing for so long. */
 void world_hang_disk(struct world *, int node, uint64_t ms);
 void world_heal_disks(struct world *);
-/* Somebody has put the disk of a node of another, established cluster of so many voters into it. It must not be
- * running, and its disk be empty. */
+/* Somebody has put the disk of a node of another, established cluster of so many voters into it. It must not
+ * be running, and its disk be empty. */
 void world_make_foreign(struct world *, int node, int voters);
 /* Its clock runs fast by so many parts of a million. It must not have been started yet. */
 void world_set_drift(struct world *, int node, int ppm);
@@ -116,7 +116,7 @@ uint64_t world_id(struct world *, int node);
 struct address world_http(struct world *, int node);
 struct address world_udp(struct world *, int node);
 struct address world_election(void);
-const uint8_t *world_secret(void); /* NODE_SECRET_BYTES: of every node */
+const uint8_t *world_secret(void);      /* NODE_SECRET_BYTES: of every node */
 int world_holder(const struct world *); /* who has the election address; -1: none of the nodes */
 /* Another program takes the election address, or lets go of it; it must be free. A tap there hears what is
  * sent to it. */
@@ -139,6 +139,8 @@ bool world_can_spare(struct world *, int node);
  * not knowing better. */
 bool world_has_witness(struct world *, int without, bool stopped);
 
+/* The one takes the other, or itself, out of the cluster, if it leads and can. */
+bool world_remove(struct world *, int leader, int node);
 /* The one hands leadership to the other, if it leads and can. */
 bool world_transfer(struct world *, int from, int to);
 
@@ -146,8 +148,8 @@ bool world_transfer(struct world *, int from, int to);
 
 struct world_weather {
   unsigned loss_percent, double_percent, late_percent; /* of datagrams */
-  unsigned late_ms;  /* how late those are, at most; 0: 100 */
-  unsigned delay_us; /* of everything, on average, beyond the host's own */
+  unsigned late_ms;                                    /* how late those are, at most; 0: 100 */
+  unsigned delay_us;                                   /* of everything, on average, beyond the host's own */
 };
 void world_set_weather(struct world *, struct world_weather);
 /* Nothing (of datagrams, of streams) gets from the one process to the other any more, until it does again. */

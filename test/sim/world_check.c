@@ -49,6 +49,7 @@ void check_process(struct world *w, int node) {
   if (!p->node->member) return;
   if (seen->id != join_id(p->node->join)) *seen = (struct checked){.id = join_id(p->node->join)};
   const uint64_t applied = replica_applied(p->node->replica);
+  durable_configuration(w, node, &status);
   WORLD_CHECK(w, status.term >= seen->term);
   WORLD_CHECK(w, status.commit_index >= seen->commit);
   WORLD_CHECK(w, applied >= seen->applied);

@@ -5,6 +5,7 @@
  *   world_disk.c      what a process has on its disk, and on the way there
  *   world_net.c       datagrams, and who can reach whom
  *   world_stream.c    connections
+ *   world_letter.c    datagrams in words, and what a node may say in them
  *   world_check.c     what must be true after every turn
  *   world_record.c    what must be true over all that has happened in a cluster
  *   world_durable.c   ... and of its disks
@@ -166,7 +167,8 @@ enum bind_report { BIND_NOTHING, BIND_WON, BIND_TAKEN };
 struct checked {
   uint64_t id, term, commit, applied, leading_term;
   bool established; /* it had a configuration of two voters in its log */
-  uint64_t match[CORACLE_RAFT_MEMBERS_MAX], match_id[CORACLE_RAFT_MEMBERS_MAX]; /* of its peers, as a leader */
+  uint64_t match[CORACLE_RAFT_MEMBERS_MAX],
+      match_id[CORACLE_RAFT_MEMBERS_MAX]; /* of its peers, as a leader */
   uint64_t match_term;
 };
 
@@ -203,11 +205,11 @@ struct world {
   struct list connections, ended, listeners;
   struct queue taps, wires; /* of pointers */
   struct queue clusters;    /* of struct cluster_record * */
-  struct ledger votes;       /* of id and term: who has got the vote */
-  struct ledger reads;       /* of cluster, revision and target: the answer */
+  struct ledger votes;      /* of id and term: who has got the vote */
+  struct ledger reads;      /* of cluster, revision and target: the answer */
   struct bytes trace;
   uint64_t trace_hash;
-  bool trace_at_once;
+  bool trace_at_once, spells;
 };
 
 /* world.c */
@@ -218,7 +220,7 @@ void world_hash(struct world *, const void *data, size_t n);
 uint64_t hash_bytes(uint64_t hash, const void *data, size_t n);
 
 /* world_process.c */
-uint64_t process_ms(const struct world *, int node); /* its clock */
+uint64_t process_ms(const struct world *, int node);            /* its clock */
 void process_step(struct world *, int node, struct node_event); /* its times are filled in */
 void process_poke(struct world *, int node);                    /* something is ready for it */
 void process_turn(struct world *, int node);
@@ -247,6 +249,12 @@ bool net_is_blocked(const struct world *, int from, int to, bool tcp);
 void net_send(struct world *, int from, const struct address *to, const void *data, size_t n);
 void net_datagram_arrives(struct world *, struct letter *);
 void net_free(struct world *);
+
+/* world_letter.c */
+/* Into the trace, where every datagram is wanted there. */
+void letter_spell(struct world *, int node, const struct letter *);
+/* That node sends it. */
+void letter_check(struct world *, int node, const void *data, size_t n);
 
 /* world_stream.c */
 struct end *stream_connect(struct world *, int owner, struct address to);
@@ -298,6 +306,10 @@ void durable_begin(struct world *, int node);
 void durable_write(struct world *, int node, const struct node_persist *);
 /* A vote gets to its disk. */
 void durable_vote(struct world *, int node, uint64_t term, uint64_t voted_for);
+/* That vote is on its disk. */
+void durable_given(struct world *, int node, uint64_t term, uint64_t to);
+/* The configuration that it acts by is the newest in its log. */
+void durable_configuration(struct world *, int node, const struct coracle_raft_status *);
 /* A node has begun to lead; it counts on that much being on the disk of another; it has committed. */
 void durable_votes(struct world *, int node, const struct coracle_raft_status *);
 void durable_match(struct world *, int leader, uint64_t id, uint64_t match);

@@ -1,6 +1,6 @@
 /* What a process has on its disk, and on the way there. Whatever it wants made durable goes there in order,
- * some of it together; when that is done the process is told. A process that ends loses all that was under way
- * but some first part, of which it may never have been told. */
+ * some of it together; when that is done the process is told. A process that ends loses all that was under
+ * way but some first part, of which it may never have been told. */
 #include "base/memory.h"
 #include "world_core.h"
 
@@ -37,7 +37,8 @@ static void cut_from(struct disk *disk, uint64_t index) {
 
 static void drop_until(struct disk *disk, uint64_t index) {
   size_t n = 0;
-  while (n < disk->entries_n && disk->entries[n]->index <= index) coracle_raft_entry_unref(disk->entries[n++]);
+  while (n < disk->entries_n && disk->entries[n]->index <= index)
+    coracle_raft_entry_unref(disk->entries[n++]);
   disk->entries_n -= n;
   if (n > 0) memmove(disk->entries, disk->entries + n, disk->entries_n * sizeof disk->entries[0]);
 }
@@ -166,8 +167,7 @@ void disk_persist(struct world *w, int node, const struct node_persist *persist)
     const struct coracle_raft_persist *raft = persist->raft;
     write->raft = *raft;
     if (raft->entries_n > 0) write->entries = memory_alloc(raft->entries_n * sizeof write->entries[0]);
-    for (size_t i = 0; i < raft->entries_n; i++)
-      write->entries[i] = coracle_raft_entry_ref(raft->entries[i]);
+    for (size_t i = 0; i < raft->entries_n; i++) write->entries[i] = coracle_raft_entry_ref(raft->entries[i]);
     write->raft.entries = write->entries;
     if (raft->chunk.snapshot != NULL) {
       write->snapshot = memory_alloc(sizeof *write->snapshot);
@@ -215,13 +215,12 @@ void disk_feed(struct world *w, int node) {
 bool disk_restore(const struct disk *disk, struct node_restored *restored) {
   static const uint8_t none[JOIN_CLUSTER_BYTES];
   if (memcmp(disk->cluster, none, sizeof none) == 0) return false;
-  *restored = (struct node_restored){
-      .raft = {.term = disk->term,
-               .voted_for = disk->voted_for,
-               .snapshot = disk->snapshot.index > 0 ? &disk->snapshot : NULL,
-               .entries = disk->entries,
-               .entries_n = disk->entries_n},
-      .image = slice_of_bytes(&disk->image)};
+  *restored = (struct node_restored){.raft = {.term = disk->term,
+                                              .voted_for = disk->voted_for,
+                                              .snapshot = disk->snapshot.index > 0 ? &disk->snapshot : NULL,
+                                              .entries = disk->entries,
+                                              .entries_n = disk->entries_n},
+                                     .image = slice_of_bytes(&disk->image)};
   memcpy(restored->cluster, disk->cluster, sizeof restored->cluster);
   return true;
 }

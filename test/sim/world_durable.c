@@ -3,10 +3,11 @@
  *   - A vote is given once in a term, for good: over crashes too, and before the candidate counts it.
  *   - An entry is the same, with the same one before it, in whatever log it is (log matching).
  *   - No log loses a committed entry, and no disk one by which its cluster was established.
- *   - Whoever leads was voted for by a majority of disks; what it commits is, and what it believes to be in the
- *     log of another is: nothing left a node before it was durable.
+ *   - Whoever leads was voted for by a majority of disks; what it commits is, and what it believes to be in
+ * the log of another is: nothing left a node before it was durable.
  *   - Consecutive configurations share a quorum, but for the first step from a sole voter, and none begins
- *     while another is pending, unless it takes that back. */
+ *     while another is pending, unless it takes that back. The newest in a log is in force, committed or
+ *     not, and a snapshot has that of its index. */
 #include "world_record.h"
 
 #include "base/memory.h"
@@ -50,7 +51,8 @@ static void asked_note_voters(struct asked_log *asked, const struct coracle_raft
 }
 
 /* A snapshot takes the place of all that there was up to its index, and of the rest unless that is kept. */
-static void asked_install(struct asked_log *asked, const struct coracle_raft_snapshot *snapshot, bool keep_log) {
+static void asked_install(struct asked_log *asked, const struct coracle_raft_snapshot *snapshot,
+                          bool keep_log) {
   const uint64_t last = asked_last(asked);
   size_t kept = keep_log && last > snapshot->index ? last - snapshot->index : 0;
   if (kept > asked->n) kept = asked->n;
@@ -109,6 +111,12 @@ void durable_vote(struct world *w, int node, uint64_t term, uint64_t voted_for) 
   uint64_t *vote = ledger_put(&w->votes, vote_key(disk->id, term));
   if (*vote != 0 && *vote != voted_for) world_fail(w, "%c votes twice in term %" PRIu64, 'a' + node, term);
   *vote = voted_for;
+}
+
+void durable_given(struct world *w, int node, uint64_t term, uint64_t to) {
+  const uint64_t *vote = ledger_get(&w->votes, vote_key(w->processes[node].disk.id, term));
+  if (vote == NULL || *vote != to)
+    world_fail(w, "%c tells of its vote in term %" PRIu64 ", which is not on its disk", 'a' + node, term);
 }
 
 /* A founder leads at once, and nothing leaves it until that is durable. */
@@ -176,6 +184,34 @@ static void check_change(struct world *w, int node, struct cluster_record *clust
     world_fail(w, "%c changes the voters while a change is pending", 'a' + node);
 }
 
+/* Whatever becomes of that log: it is truncated, it begins after a snapshot, it is read again after a crash.
+ */
+void durable_configuration(struct world *w, int node, const struct coracle_raft_status *status) {
+  const struct asked_log *asked = asked_of(w, node);
+  if (!w->options.durable || asked->configurations_n == 0) return;
+  const uint64_t newest = asked->configurations[asked->configurations_n - 1].index;
+  if (status->configuration_index != newest)
+    world_fail(w, "%c acts by the configuration of index %" PRIu64 ", and has one of index %" PRIu64,
+               'a' + node, status->configuration_index, newest);
+}
+
+static void check_image(struct world *w, int node, const struct cluster_record *cluster,
+                        const struct coracle_raft_snapshot *snapshot) {
+  const struct committed *committed;
+  uint64_t index = snapshot->index;
+  if (index > cluster->committed.n) return; /* nobody was seen to have applied it yet */
+  while ((committed = queue_at(&cluster->committed, index - 1)) != NULL &&
+         committed->type != CORACLE_RAFT_CONFIGURATION)
+    index--;
+  struct coracle_raft_entry *entry = coracle_raft_configuration_entry(&snapshot->configuration);
+  WORLD_CHECK(w, entry != NULL && committed != NULL);
+  if (snapshot->configuration_index != index ||
+      hash_bytes(entry->type, entry->data, entry->bytes) != committed->hash)
+    world_fail(w, "%c has a snapshot of index %" PRIu64 " with other members than it had", 'a' + node,
+               snapshot->index);
+  coracle_raft_entry_unref(entry);
+}
+
 static void check_entry(struct world *w, int node, struct cluster_record *cluster,
                         const struct coracle_raft_entry *entry) {
   struct asked_log *asked = asked_of(w, node);
@@ -221,8 +257,10 @@ void durable_write(struct world *w, int node, const struct node_persist *persist
   if (persist->raft == NULL) return;
   if (!persist->identity) cluster = record_of(w, join_cluster(w->processes[node].node->join));
   if (persist->raft->truncate_from != 0) check_truncation(w, node, cluster, persist->raft->truncate_from);
-  if (persist->raft->chunk.snapshot != NULL && persist->raft->chunk.installs)
+  if (persist->raft->chunk.snapshot != NULL && persist->raft->chunk.installs) {
+    check_image(w, node, cluster, persist->raft->chunk.snapshot);
     asked_install(asked, persist->raft->chunk.snapshot, persist->raft->chunk.keep_log);
+  }
   for (size_t i = 0; i < persist->raft->entries_n; i++)
     check_entry(w, node, cluster, persist->raft->entries[i]);
 }

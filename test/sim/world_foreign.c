@@ -19,8 +19,8 @@ static struct coracle_raft_entry *members(struct world *w, int node, int voters)
     struct join_member info = {.http = i == 0 ? w->processes[node].http : world_local((uint16_t)(40000 + i)),
                                .udp = world_local((uint16_t)(41000 + i))};
     snprintf(info.name, sizeof info.name, i == 0 ? "%c" : "far-%d", i == 0 ? 'a' + node : i);
-    *member = (struct coracle_raft_member){.id = i == 0 ? w->processes[node].disk.id : random_next(&w->random) | 1,
-                                           .voter = true};
+    *member = (struct coracle_raft_member){
+        .id = i == 0 ? w->processes[node].disk.id : random_next(&w->random) | 1, .voter = true};
     join_member_encode(&info, member);
   }
   return coracle_raft_configuration_entry(&configuration);

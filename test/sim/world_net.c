@@ -60,6 +60,7 @@ static void post(struct world *w, int from_node, const struct address *from, con
 }
 
 void net_send(struct world *w, int from, const struct address *to, const void *data, size_t n) {
+  letter_check(w, from, data, n);
   if (happens(w, w->weather.loss_percent)) return;
   const struct address *own = &w->processes[from].udp;
   post(w, from, own, to, data, n);
@@ -97,6 +98,7 @@ void net_datagram_arrives(struct world *w, struct letter *letter) {
     return;
   }
   if (node >= 0 && w->processes[node].inbox.n < INBOX_MAX) {
+    letter_spell(w, node, letter);
     *(struct letter **)queue_push(&w->processes[node].inbox) = letter;
     process_poke(w, node);
     return;

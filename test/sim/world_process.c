@@ -133,7 +133,8 @@ static void hash_effect(struct world *w, int node, const struct node_effect *eff
 
 static void carry_out_all(struct world *w, int node) {
   struct node_effect effect;
-  while (!w->processes[node].exited && node_next_effect(w->processes[node].node, process_ms(w, node), &effect)) {
+  while (!w->processes[node].exited &&
+         node_next_effect(w->processes[node].node, process_ms(w, node), &effect)) {
     hash_effect(w, node, &effect);
     carry_out(w, node, &effect);
   }
@@ -366,6 +367,20 @@ void world_resume(struct world *w, int node) {
   world_trace(w, node, "goes on");
   w->processes[node].paused = false;
   process_poke(w, node);
+}
+
+bool world_remove(struct world *w, int leader, int node) {
+  if (leader < 0 || w->processes[leader].paused || w->processes[leader].node->stopping) return false;
+  struct node *leads = w->processes[leader].node;
+  struct coracle_raft_configuration next = *coracle_raft_latest_configuration(replica_raft(leads->replica));
+  struct coracle_raft_event event = {.type = CORACLE_RAFT_CONF_CHANGE, .configuration = &next};
+  struct coracle_raft_member *member = coracle_raft_configuration_find(&next, w->processes[node].disk.id);
+  if (member == NULL) return false;
+  *member = next.members[--next.members_n];
+  if (!consensus_step(leads, &event)) return false;
+  world_trace(w, leader, "is to take %c out of the cluster", 'a' + node);
+  finish_turn(w, leader);
+  return true;
 }
 
 bool world_transfer(struct world *w, int from, int to) {

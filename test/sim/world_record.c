@@ -1,6 +1,6 @@
 /* What must be true over all that has happened in a cluster.
  *
- *   - One leader per term, ever; a new leader has every entry committed in an earlier term.
+ *   - One leader per term, ever; a new leader has every entry that was committed in an earlier term.
  *   - What a node applies at an index is the same on every node, and its documents after it are too.
  *   - Every acknowledged write is a committed command; with the above, every later leader has it.
  *   - Reads of the same thing from the same revision are the same bytes.
@@ -50,7 +50,7 @@ static const struct coracle_raft *raft_of(const struct world *w, int node) {
 static void check_complete(struct world *w, int node, const struct cluster_record *cluster, uint64_t term) {
   size_t n = cluster->committed.n;
   const struct committed *committed = NULL;
-  while (n > 0 && (committed = queue_at(&cluster->committed, n - 1))->term >= term) n--;
+  while (n > 0 && (committed = queue_at(&cluster->committed, n - 1))->in_term >= term) n--;
   if (n == 0 || n <= coracle_raft_snapshot(raft_of(w, node))->index) return;
   const struct coracle_raft_entry *entry = coracle_raft_entry_at(raft_of(w, node), n);
   if (entry == NULL || entry->term != committed->term)
@@ -84,6 +84,7 @@ static bool establishes(const struct coracle_raft_entry *entry) {
 void record_applied(struct world *w, int node, struct cluster_record *cluster, uint64_t index) {
   const struct coracle_raft_entry *entry = coracle_raft_entry_at(raft_of(w, node), index);
   struct committed *committed = queue_at(&cluster->committed, index - 1);
+  struct coracle_raft_status status;
   if (entry == NULL && index <= coracle_raft_snapshot(raft_of(w, node))->index) {
     WORLD_CHECK(w, committed != NULL); /* it came in a snapshot of somebody who had applied it */
     return;
@@ -93,7 +94,9 @@ void record_applied(struct world *w, int node, struct cluster_record *cluster, u
   if (committed == NULL) {
     WORLD_CHECK(w, cluster->committed.n == index - 1);
     committed = queue_push(&cluster->committed);
-    *committed = (struct committed){.term = entry->term, .hash = hash, .type = entry->type};
+    coracle_raft_status(raft_of(w, node), process_ms(w, node), &status);
+    *committed =
+        (struct committed){.term = entry->term, .hash = hash, .in_term = status.term, .type = entry->type};
     if (cluster->established_by == 0 && establishes(entry)) cluster->established_by = index;
   }
   if (committed->term != entry->term || committed->hash != hash)

@@ -6,6 +6,7 @@
 
 struct committed {
   uint64_t term, hash;
+  uint64_t in_term; /* of whoever was the first to commit it: who leads a later one has it */
   uint8_t type;
   bool has_state;
   struct state_hash state; /* of the store after it */
@@ -22,8 +23,8 @@ struct cluster_record {
   uint64_t established_by; /* the first committed entry that establishes it; 0: none */
   struct queue committed;  /* of struct committed: index 1 first */
   struct queue led;        /* of struct led */
-  struct ledger entries;    /* every entry that ever was in a log, (index, term): a hash of it and of the term of
-                              the one before */
+  struct ledger entries; /* every entry that ever was in a log, (index, term): a hash of it and of the term of
+                           the one before */
 };
 
 #endif

@@ -1,4 +1,5 @@
-/* Connections: their beginning, the bytes of each direction, their end, and what a node's effects do to them. */
+/* Connections: their beginning, the bytes of each direction, their end, and what a node's effects do to them.
+ */
 #include "base/memory.h"
 #include "world_core.h"
 

@@ -97,6 +97,40 @@ static void answers_of_different_rounds_do_not_add_up(void **state) {
   scene_close(&s);
 }
 
+/* A late answer to the round before takes nothing back. */
+static void a_late_answer_is_none(void **state) {
+  (void)state;
+  struct scene s;
+  open_peer(&s, 'a', "abc");
+  scene_run(&s, 0);
+  const uint64_t first = s.round;
+  scene_run(&s, ROUND_MS + HEARTBEAT_MS);
+  scene_hear(&s, JOIN_PROBED, (struct voice){.node = 'b'});
+  scene_hear(&s, JOIN_PROBED, (struct voice){.node = 'b', .round = first});
+  scene_hear(&s, JOIN_PROBED, (struct voice){.node = 'c'});
+  assert_true(did(&s, "found"));
+  scene_close(&s);
+}
+
+/* What let it found once tells nothing of what is now. */
+static void a_founder_that_yields_asks_again(void **state) {
+  (void)state;
+  struct scene s;
+  open_peer(&s, 'a', "ab");
+  scene_run(&s, 0);
+  scene_hear(&s, JOIN_PROBED, (struct voice){.node = 'b'});
+  assert_true(did(&s, "found"));
+  scene_mark(&s);
+  scene_hear(
+      &s, JOIN_CREDENTIALS,
+      (struct voice){.node = 'e', .cluster = 'y', .established = true, .leader = true, .announces = true});
+  assert_true(did(&s, "yield"));
+  scene_run(&s, 5 * HEARTBEAT_MS);
+  assert_false(did(&s, "found"));
+  assert_true(did(&s, "PROBE to b"));
+  scene_close(&s);
+}
+
 /* An answer that waited in the socket of a stopped process tells of the past. */
 static void a_stopped_process_begins_a_new_round(void **state) {
   (void)state;
@@ -361,6 +395,22 @@ static void a_voter_that_starts_again_asks_for_votes(void **state) {
   scene_close(&s);
 }
 
+/* Its leader has been asked as well. Without one it says why there is none. */
+static void a_follower_leaves_the_answer_to_its_leader(void **state) {
+  (void)state;
+  struct scene s;
+  open_member(&s, 'b', 7);
+  scene_follow(&s, 'c', 3);
+  scene_run(&s, 60);
+  scene_mark(&s);
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'd'});
+  assert_script(&s, "");
+  scene_lose_leader(&s);
+  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'd'});
+  assert_true(did(&s, "NOT_YET to d"));
+  scene_close(&s);
+}
+
 /* At every address from which no member is with it there may be one that does not know it. */
 static void a_leader_announces_itself_where_nobody_is_with_it(void **state) {
   (void)state;
@@ -539,6 +589,8 @@ int main(void) {
       cmocka_unit_test(a_list_of_one_founds_at_once),
       cmocka_unit_test(while_one_is_missing_nobody_founds),
       cmocka_unit_test(answers_of_different_rounds_do_not_add_up),
+      cmocka_unit_test(a_late_answer_is_none),
+      cmocka_unit_test(a_founder_that_yields_asks_again),
       cmocka_unit_test(a_stopped_process_begins_a_new_round),
       cmocka_unit_test(who_is_not_on_the_list_has_no_say),
       cmocka_unit_test(a_peer_that_comes_is_asked_at_once),
@@ -551,6 +603,7 @@ int main(void) {
       cmocka_unit_test(after_the_streams_end_every_voter_asks_for_votes),
       cmocka_unit_test(who_hears_a_leader_by_then_or_has_no_vote_does_not),
       cmocka_unit_test(a_voter_that_starts_again_asks_for_votes),
+      cmocka_unit_test(a_follower_leaves_the_answer_to_its_leader),
       cmocka_unit_test(a_leader_announces_itself_where_nobody_is_with_it),
       cmocka_unit_test(of_two_unestablished_leaders_the_higher_yields),
       cmocka_unit_test(a_learner_does_not_yield_for_a_rival_of_its_leader),

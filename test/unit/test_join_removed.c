@@ -137,6 +137,23 @@ static void a_removed_node_stays_out(void **state) {
   scene_close(&s);
 }
 
+/* It slept while this node was taken in. And whatever it was told, who hears a leader is a member. */
+static void a_leader_of_the_past_removes_nobody(void **state) {
+  (void)state;
+  struct scene s;
+  open_durable(&s, "abc", "");
+  scene_run(&s, 0);
+  s.situation.raft.term = 8;
+  scene_hear(&s, JOIN_REMOVED, (struct voice){.node = 'b', .cluster = 'x', .term = 7});
+  assert_false(join_is_removed(s.join));
+  scene_hear(&s, JOIN_REMOVED, (struct voice){.node = 'b', .cluster = 'x', .term = 8});
+  assert_true(join_is_removed(s.join));
+  scene_follow(&s, 'c', 9);
+  scene_tick(&s);
+  assert_false(join_is_removed(s.join));
+  scene_close(&s);
+}
+
 static void others_removals_are_no_affair_of_this_node(void **state) {
   (void)state;
   struct scene s;
@@ -163,6 +180,7 @@ int main(void) {
       cmocka_unit_test(nobody_is_told_before_it_is_certain),
       cmocka_unit_test(a_node_says_what_it_was),
       cmocka_unit_test(a_removed_node_stays_out),
+      cmocka_unit_test(a_leader_of_the_past_removes_nobody),
       cmocka_unit_test(others_removals_are_no_affair_of_this_node),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,59 +205,6 @@ static void orphans_do_not_wait_for_each_other(void **state) {
   scene_close(&s);
 }
 
-/* The founder's disk outlives it, and may say that this node has a vote: without that it could do nothing any
- * more. Found by a storm in test_node_peers.c. */
-static void an_orphan_of_a_durable_founder_waits_for_it(void **state) {
-  (void)state;
-  static const struct voice others[] = {
-      {.node = 'd'},                              /* fresh, and somebody else */
-      {.node = 'd', .name = "b", .cluster = 'y'}, /* not fresh */
-      {.node = 'c', .cluster = 'x'},              /* another orphan */
-      {.node = 'b', .cluster = 'x'},              /* the founder, back with its disk */
-  };
-  struct scene s;
-  open_orphan(&s, false);
-  s.durable = true;
-  scene_configure(&s, "b", "ac");
-  s.situation.established = false;
-  scene_run(&s, 20 * ELECTION_TIMEOUT_MS);
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++) scene_hear(&s, JOIN_NOT_YET, others[i]);
-  assert_int_equal(join_id(s.join), 1);
-  assert_string_equal(join_no_leader_reason(s.join, &s.situation, s.now_ms),
-                      "this node is a learner and waits for b, which founded the cluster: start it again");
-  scene_close(&s);
-  /* It has never told the founder that it knows of the cluster, so it has no vote. */
-  open_orphan(&s, false);
-  s.durable = true;
-  scene_configure(&s, "b", "c");
-  s.situation.established = false;
-  scene_run(&s, ELECTION_TIMEOUT_MS + HEARTBEAT_MS);
-  assert_int_not_equal(join_id(s.join), 1);
-  scene_close(&s);
-}
-
-/* Under the founder's name or at its address there is a node that knows of no cluster: its disk is gone. */
-static void an_orphan_whose_founder_starts_afresh_does_so_too(void **state) {
-  (void)state;
-  static const struct voice founders[] = {{.node = 'd', .name = "b"}, {.node = 'd', .http_port = 8002}};
-  for (int i = 0; i < 2; i++) {
-    for (int type = JOIN_ACCEPT; type <= JOIN_PROBE; type++) {
-      struct scene s;
-      if (type != JOIN_ACCEPT && type != JOIN_NOT_YET && type != JOIN_PROBE) continue;
-      open_orphan(&s, false);
-      s.durable = true;
-      scene_configure(&s, "b", "ac");
-      s.situation.established = false;
-      scene_run(&s, 3000);
-      scene_mark(&s);
-      scene_hear(&s, (enum join_message_type)type, founders[i]);
-      assert_int_not_equal(join_id(s.join), 1);
-      assert_logged(&s, "its founder has started afresh");
-      scene_close(&s);
-    }
-  }
-}
-
 /* The leader may have spoken all the time. */
 static void an_orphan_that_was_stopped_listens_first(void **state) {
   (void)state;
@@ -296,8 +243,6 @@ int main(void) {
       cmocka_unit_test(an_orphan_starts_afresh),
       cmocka_unit_test(an_orphan_of_an_established_cluster_waits),
       cmocka_unit_test(an_orphan_waits_while_its_cluster_is_heard),
-      cmocka_unit_test(an_orphan_of_a_durable_founder_waits_for_it),
-      cmocka_unit_test(an_orphan_whose_founder_starts_afresh_does_so_too),
       cmocka_unit_test(orphans_do_not_wait_for_each_other),
       cmocka_unit_test(an_orphan_that_was_stopped_listens_first),
       cmocka_unit_test(an_orphan_does_not_wait_for_strangers),

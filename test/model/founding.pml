@@ -1,0 +1,618 @@
+/* How three nodes that know one UDP address become one cluster: bind, listen, found, yield, join; and what
+ * crashes, wipes and bad luck with datagrams do to that. README.md says what is modelled and what is not.
+ *
+ * Time goes in rounds of one heartbeat, in which every node that runs has its turn once. A datagram arrives
+ * before anybody's next turn; LOSSES of them, whichever, are lost instead, or come late (in this round or the
+ * next), or come twice. Names are those of src/join/.
+ *
+ *   -DDURABLE   nodes keep their data; a crashed one comes back with it, a wiped one without, under a new id.
+ *               Without: memory storage, where every node that ends is as good as wiped. */
+
+#define LISTEN 4 /* heartbeats that a fresh holder of the address listens */
+#ifndef ET
+#define ET 8 /* the election timeout, in heartbeats */
+#endif
+#ifndef LOSSES
+#define LOSSES 1
+#endif
+#ifndef CRASHES
+#define CRASHES 1
+#endif
+#ifndef WIPES
+#define WIPES 1
+#endif
+#define SLOTS 2              /* datagrams under way at a time */
+#define CALM_ROUNDS (5 * ET) /* by then all is well when nothing more goes wrong */
+
+/* What a log holds. */
+#define EMPTY 0    /* adopted, and nothing received yet */
+#define FOUNDED 1  /* the founder is the only member */
+#define TAUGHT 2   /* the founder is the only voter; there are learners */
+#define COMMAND 3  /* ... and a client's command */
+#define PROMOTED 4 /* voters[cluster] are the voters: two or more */
+
+/* Durable: a learner may be a voter already, in the log of its leader, who may come back with it. */
+#if defined(DURABLE) && !defined(MUTANT_LEARNERS_YIELD)
+#define ESTABLISHED TAUGHT
+#else
+#define ESTABLISHED COMMAND
+#endif
+
+/* Durable: a member that nobody leads may be a founder who will lead again. */
+#if defined(DURABLE) && !defined(MUTANT_FOUNDERS_GO_UNHEEDED)
+#define heeds(x) (CLUSTER(x) != 0)
+#else
+#define heeds(x) (CLUSTER(x) != 0 && (IS_ESTABLISHED(x) || LEADS(x)))
+#endif
+
+/* Datagrams, of message.h what matters here. */
+#define ACCEPT 0
+#define NOT_YET 1
+#define ANNOUNCE 2 /* a leader's CREDENTIALS without a token */
+#define OFFER 3    /* a leader's CREDENTIALS with its token */
+#define ANSWER 4   /* a follower's */
+
+/* age: 2, from: 2, kind: 3, cluster: 2, established: 1, leads: 1, to: 2 (0: the election address) bits */
+#define YOUNG 3   /* arrives before the next turn */
+#define DELAYED 2 /* arrives in this round or the next */
+#define LAST 1    /* arrives in this round */
+#define NONE 0    /* an empty slot */
+#define PACK(from, kind, to)                                                                                 \
+  (YOUNG | (from) << 2 | (kind) << 4 | cluster[from] << 7 | is_established(from) << 9 | leads(from) << 10 |  \
+   (to) << 11)
+#define AGE(x) ((x) & 3)
+#define FROM(x) ((x) >> 2 & 3)
+#define KIND(x) ((x) >> 4 & 7)
+#define CLUSTER(x) ((x) >> 7 & 3)
+#define IS_ESTABLISHED(x) ((x) >> 9 & 1)
+#define LEADS(x) ((x) >> 10 & 1)
+#define TO(x) ((x) >> 11 & 3)
+
+#define BIT(n) (1 << (n))
+#define COUNT(bits) (((bits) >> 1 & 1) + ((bits) >> 2 & 1) + ((bits) >> 3 & 1))
+#define PAIR(x, y) BIT((x) + (y))
+
+/* Nodes and clusters are 1 to 3; 0 is none. Durable are `cluster` and `log`. */
+bit up[4];       /* its process runs */
+byte cluster[4]; /* 0: fresh */
+byte log[4];
+byte leader[4];  /* whom it hears; itself: it leads */
+byte lonely[4];  /* how long it has had no leader, as far as that matters to it */
+byte foreign[4]; /* fresh: how long a cluster that it heard of keeps it from founding */
+byte resting[4]; /* how long it leaves the address to others */
+bit done[4];     /* has had its turn in this round */
+byte tokens[4];  /* leader: whose credentials it has, bits */
+byte teacher[4]; /* adopted: who offered */
+byte awake[4];   /* how long it has been up, to 3; of interest to the claims only */
+
+byte holder;   /* of the election address */
+byte listened; /* how long, if it is fresh */
+
+/* Of clusters. */
+byte founder[4];
+byte voters[4];  /* of its PROMOTED configuration, bits */
+byte yielded[4]; /* ids given up by yielding, bits */
+byte wiped[4];   /* ids that went with their data, bits */
+byte apart;      /* PAIRs of which one was founded while the other was silent */
+
+byte crashes = CRASHES;
+byte wipes = WIPES;
+byte losses = LOSSES;
+
+short mail[SLOTS]; /* sorted, so that their order makes no difference; NONE at the end */
+
+hidden byte at_, i, k, m_, c_, n_, to_, rounds;
+hidden byte yields;
+hidden short moved, other, letter;
+
+#define is_fresh(n) (cluster[n] == 0)
+#define leads(n) (cluster[n] != 0 && leader[n] == (n))
+#define is_established(n) (log[n] >= ESTABLISHED)
+#define gone(c) (yielded[c] | wiped[c])
+#define has_vote(n, c) ((voters[c] & ~gone(c)) >> (n) & 1)
+#define is_voter(n)                                                                                          \
+  (log[n] == PROMOTED -> has_vote(n, cluster[n])                                                             \
+                      : log[n] != EMPTY && founder[cluster[n]] == (n) && !(gone(cluster[n]) >> (n) & 1))
+#define is_orphan(n) (!is_established(n) && !is_voter(n))
+
+/* Raft's vote, as one step: a majority that hears no leader and has no newer log. */
+#define grants(m, n)                                                                                         \
+  (up[m] && cluster[m] == cluster[n] && has_vote(m, cluster[n]) && leader[m] == 0 && log[m] <= log[n])
+#define can_win(n)                                                                                           \
+  (is_voter(n) && leader[n] == 0 &&                                                                          \
+   (log[n] != PROMOTED || (grants(1, n) + grants(2, n) + grants(3, n)) * 2 > COUNT(voters[cluster[n]])))
+
+/* ---- Claims ---- */
+
+/* (a) Two established clusters, and neither was founded while the other had nobody there to be heard. */
+#define are_rivals(x, y)                                                                                     \
+  (is_established(x) && is_established(y) && cluster[x] != cluster[y] &&                                     \
+   !(apart & PAIR(cluster[x], cluster[y])))
+inline check_one_cluster() {
+  assert(!are_rivals(1, 2) && !are_rivals(1, 3) && !are_rivals(2, 3));
+}
+
+/* (a) A node of an established cluster that has run for three heartbeats is heard by who listens. */
+#define speaks(m) (up[m] && cluster[m] != 0 && awake[m] == 3)
+#define is_overlooked(m) (speaks(m) && is_established(m))
+inline check_nobody_is_overlooked() {
+  assert(!is_overlooked(1) && !is_overlooked(2) && !is_overlooked(3));
+}
+
+/* (b) To yield is to forget, so no configuration in any log may count on who yields. */
+#define counts_on(m, n, c) (cluster[m] == (c) && log[m] == PROMOTED && has_vote(n, c))
+inline check_nobody_counts_on(n, c) {
+  assert(!is_established(n));
+  assert(!counts_on(1, n, c) && !counts_on(2, n, c) && !counts_on(3, n, c));
+}
+
+/* (c) One leader that all who run follow, as voters if there are two. */
+#define follows(m, l) (!up[m] || (cluster[m] == cluster[l] && leader[m] == (l)))
+#define up_n (up[1] + up[2] + up[3])
+#define leads_all(l)                                                                                         \
+  (up[l] && leads(l) && follows(1, l) && follows(2, l) && follows(3, l) && (up_n == 1 || log[l] == PROMOTED))
+#define is_well (up_n == 0 || leads_all(1) || leads_all(2) || leads_all(3))
+
+/* ... unless a majority is wiped or down, or two established clusters have met: that is for people to decide.
+ * Who yielded has taken itself away, and is no excuse. */
+#define is_down(n, c) (!up[n] && cluster[n] == (c))
+#define down(c) (is_down(1, c) << 1 | is_down(2, c) << 2 | is_down(3, c) << 3)
+#define config(m) (log[m] == PROMOTED -> voters[cluster[m]] : BIT(founder[cluster[m]]))
+#define lacks_majority(m)                                                                                    \
+  (up[m] && is_established(m) &&                                                                             \
+   COUNT(config(m) & ~(wiped[cluster[m]] | down(cluster[m]))) * 2 <= COUNT(config(m)))
+#define have_met(x, y) (is_established(x) && is_established(y) && cluster[x] != cluster[y])
+#define two_are_established (have_met(1, 2) || have_met(1, 3) || have_met(2, 3))
+#define is_excused (lacks_majority(1) || lacks_majority(2) || lacks_majority(3) || two_are_established)
+
+/* ---- Datagrams ---- */
+
+#define has_room (mail[SLOTS - 1] == NONE)
+#define is_young(slot) (mail[slot] != NONE && AGE(mail[slot]) == YOUNG)
+#define some_mail_is(age) (AGE(mail[0]) == (age) || AGE(mail[1]) == (age))
+#define mail_names(slot, c) (mail[slot] != NONE && CLUSTER(mail[slot]) == (c))
+
+inline put(datagram) {
+  moved = datagram;
+  i = 0;
+  do
+  :: i == SLOTS -> break
+  :: i < SLOTS && mail[i] == moved -> break
+  :: i < SLOTS && mail[i] == NONE -> mail[i] = moved; break
+  :: i < SLOTS && mail[i] != NONE && mail[i] < moved -> i++
+  :: i < SLOTS && mail[i] > moved -> other = mail[i]; mail[i] = moved; moved = other; i++
+  od
+}
+
+inline take_out(slot) {
+  i = slot;
+  do
+  :: i == SLOTS - 1 -> mail[i] = NONE; break
+  :: i < SLOTS - 1 -> mail[i] = mail[i + 1]; i++
+  od
+}
+
+/* To a socket or an id that is no more; and its credentials, which are nobody's now. */
+inline drop_mail_of(n) {
+  k = 0;
+  do
+  :: k == SLOTS -> break
+  :: k < SLOTS && mail[k] != NONE && (TO(mail[k]) == n || (FROM(mail[k]) == n && KIND(mail[k]) == ANSWER)) ->
+     take_out(k)
+  :: else -> k++
+  od
+}
+
+/* ---- Changes ---- */
+
+/* The end of its leader's stream is an event, so it has a turn for it. */
+inline end_streams_of(n) {
+  m_ = 1;
+  do
+  :: m_ == 4 -> break
+  :: m_ < 4 ->
+     if
+     :: m_ != n && leader[m_] == n -> leader[m_] = 0; lonely[m_] = 0; done[m_] = 0
+     :: else
+     fi;
+     m_++
+  od
+}
+
+inline release_address(n) {
+  if
+  :: holder == n -> holder = 0; listened = 0
+  :: else
+  fi
+}
+
+inline reset(n) {
+  leader[n] = 0; lonely[n] = 0; resting[n] = 0; foreign[n] = 0; tokens[n] = 0; teacher[n] = 0;
+  release_address(n)
+}
+
+inline yield(n) {
+  check_nobody_counts_on(n, cluster[n]);
+  yielded[cluster[n]] = yielded[cluster[n]] | BIT(n);
+  end_streams_of(n);
+  reset(n);
+  cluster[n] = 0; log[n] = EMPTY; done[n] = 0;
+  drop_mail_of(n)
+}
+
+inline become_leader(n) {
+  leader[n] = n; lonely[n] = 0; resting[n] = 0; teacher[n] = 0; tokens[n] = 0
+}
+
+#define is_unused(c) (cluster[1] != (c) && cluster[2] != (c) && cluster[3] != (c) &&                         \
+                      !mail_names(0, c) && !mail_names(1, c))
+#define some_are_unused (is_unused(1) || is_unused(2) || is_unused(3))
+
+inline note_apart(m) {
+  if
+  :: cluster[m] != 0 && !speaks(m) -> apart = apart | PAIR(c_, cluster[m])
+  :: else
+  fi
+}
+
+inline found(n) {
+  check_nobody_is_overlooked();
+  c_ = (is_unused(1) -> 1 : (is_unused(2) -> 2 : 3));
+  note_apart(1); note_apart(2); note_apart(3);
+  cluster[n] = c_; log[n] = FOUNDED; founder[c_] = n;
+  listened = 0;
+  become_leader(n)
+}
+
+/* ---- Turns: join_tick() ---- */
+
+inline fresh_turn(n) {
+  if
+  :: holder == n && foreign[n] > 0 -> release_address(n)
+  :: holder == n && foreign[n] == 0 ->
+     if
+     :: listened >= LISTEN && some_are_unused -> found(n)
+     :: else
+     fi
+  :: holder == 0 && foreign[n] == 0 ->
+     holder = n;
+#ifdef MUTANT_FOUND_WITHOUT_LISTENING
+     listened = LISTEN
+#else
+     listened = 0
+#endif
+  :: holder == 0 && foreign[n] > 0
+  :: holder != 0 && holder != n -> put(PACK(n, ACCEPT, 0))
+  fi
+}
+
+inline leader_turn(n) {
+  if
+  :: holder == 0 -> holder = n
+  :: holder == n
+  :: else ->
+#ifndef MUTANT_LEADER_DOES_NOT_ANNOUNCE
+     put(PACK(n, ANNOUNCE, 0))
+#endif
+     skip
+  fi
+}
+
+inline member_turn(n) {
+  if
+  :: leader[n] != 0
+#ifndef MUTANT_ORPHANS_STAY
+  :: leader[n] == 0 && is_orphan(n) && lonely[n] >= ET -> yield(n)
+#endif
+  :: leader[n] == 0 && can_win(n) && holder == 0 && resting[n] == 0 -> holder = n; become_leader(n)
+  :: leader[n] == 0 && can_win(n) && holder != 0 && lonely[n] >= ET -> become_leader(n); leader_turn(n)
+  :: leader[n] == 0 && log[n] == EMPTY && lonely[n] < ET -> put(PACK(n, ANSWER, teacher[n]))
+  :: else ->
+     if
+     :: is_voter(n) && holder == 0 && resting[n] == 0 -> resting[n] = ET /* it won the address in vain */
+     :: else
+     fi;
+#ifndef MUTANT_MEMBERS_ARE_SILENT
+     put(PACK(n, ACCEPT, 0))
+#endif
+     skip
+  fi
+}
+
+inline turn(n) {
+  done[n] = 1;
+  if
+  :: is_fresh(n) -> fresh_turn(n)
+  :: leads(n) -> leader_turn(n)
+  :: else -> member_turn(n)
+  fi
+}
+
+/* ---- What arrives: handshake_receive() ---- */
+
+inline hear_card_while_fresh(n, x) {
+  if
+  :: heeds(x) ->
+     foreign[n] = LISTEN;
+#ifndef MUTANT_FOREIGN_CLUSTERS_GO_UNHEEDED
+     release_address(n)
+#else
+     foreign[n] = 0
+#endif
+  :: else
+  fi
+}
+
+/* bind_hear_card() */
+inline hear_card(n, x) {
+  yields = 0;
+  if
+  :: is_fresh(n) -> hear_card_while_fresh(n, x)
+  :: !is_fresh(n) && CLUSTER(x) == cluster[n] ->
+     if
+     :: leader[n] == 0 && !is_voter(n) -> lonely[n] = 0
+     :: else
+     fi
+  :: !is_fresh(n) && CLUSTER(x) != cluster[n] && CLUSTER(x) != 0 ->
+#ifndef MUTANT_NOBODY_YIELDS
+#ifndef MUTANT_ESTABLISHED_YIELDS
+     yields = !is_established(n) && (IS_ESTABLISHED(x) || (holder != n && LEADS(x)));
+#else
+     yields = IS_ESTABLISHED(x) || (holder != n && LEADS(x));
+#endif
+#endif
+     if
+     :: yields -> yield(n)
+     :: else
+     fi
+  :: else
+  fi
+}
+
+inline receive_offer(n, x) {
+  if
+  :: is_fresh(n) ->
+     reset(n);
+     cluster[n] = CLUSTER(x); teacher[n] = FROM(x);
+     put(PACK(n, ANSWER, FROM(x)))
+  :: !is_fresh(n) && CLUSTER(x) == cluster[n] && leader[n] == 0 && log[n] == EMPTY ->
+     teacher[n] = FROM(x);
+     put(PACK(n, ANSWER, FROM(x)))
+  :: else
+  fi
+}
+
+/* Only who was fresh, and is, hears a NOT_YET. */
+inline receive(n, x) {
+  yields = 0;
+  if
+  :: KIND(x) == NOT_YET && !is_fresh(n)
+  :: else -> hear_card(n, x)
+  fi;
+  if
+  :: yields || KIND(x) == NOT_YET
+  :: !yields && KIND(x) == ACCEPT ->
+     if
+     :: leads(n) && (CLUSTER(x) == 0 || CLUSTER(x) == cluster[n]) -> put(PACK(n, OFFER, FROM(x)))
+     :: leads(n) && CLUSTER(x) != 0 && CLUSTER(x) != cluster[n] -> put(PACK(n, ANNOUNCE, FROM(x)))
+     :: !leads(n) && holder == n -> put(PACK(n, NOT_YET, FROM(x)))
+     :: else
+     fi
+  :: !yields && KIND(x) == ANNOUNCE ->
+     if
+     :: is_fresh(n) || (CLUSTER(x) == cluster[n] && leader[n] == 0) -> put(PACK(n, ACCEPT, FROM(x)))
+     :: leads(n) && CLUSTER(x) != cluster[n] && holder == n -> put(PACK(n, ANNOUNCE, FROM(x)))
+     :: else
+     fi
+  :: !yields && KIND(x) == OFFER -> receive_offer(n, x)
+  :: !yields && KIND(x) == ANSWER ->
+     if
+     :: leads(n) && CLUSTER(x) == cluster[n] -> tokens[n] = tokens[n] | BIT(FROM(x))
+     :: else
+     fi
+  fi
+}
+
+inline deliver(slot, twice) {
+  letter = mail[slot];
+  to_ = (TO(letter) == 0 -> holder : TO(letter));
+  take_out(slot);
+  if
+  :: twice -> put(letter - 1) /* DELAYED */
+  :: else
+  fi;
+  if
+  :: to_ != 0 && up[to_] && FROM(letter) != to_ -> receive(to_, letter)
+  :: else
+  fi
+}
+
+inline delay(slot) {
+  letter = mail[slot];
+  take_out(slot);
+  put(letter - 1)
+}
+
+/* ---- Faults ---- */
+
+inline stop(n) {
+  end_streams_of(n);
+  reset(n);
+  up[n] = 0; awake[n] = 0; done[n] = 0;
+  drop_mail_of(n)
+}
+
+inline note_wiped(n, c) {
+  if
+  :: !is_unused(c) -> wiped[c] = wiped[c] | BIT(n)
+  :: else
+  fi
+}
+
+inline wipe(n) {
+  stop(n);
+  note_wiped(n, 1); note_wiped(n, 2); note_wiped(n, 3);
+  cluster[n] = 0; log[n] = EMPTY
+}
+
+/* ---- Streams and what goes over them ---- */
+
+#define can_link(l, m)                                                                                       \
+  (up[l] && up[m] && leads(l) && cluster[m] == cluster[l] && leader[m] != (l) && !leads(m) &&                \
+   (log[m] != EMPTY || tokens[l] >> (m) & 1) && log[m] <= log[l])
+#define is_linked(l, m) (up[l] && up[m] && (l) != (m) && leads(l) && leader[m] == (l) && cluster[m] == cluster[l])
+#define linked(l) (is_linked(l, 1) << 1 | is_linked(l, 2) << 2 | is_linked(l, 3) << 3)
+
+/* A learner gets what is committed. */
+#define has_it(m, l) (cluster[m] == cluster[l] && log[m] == PROMOTED && has_vote(m, cluster[l]))
+#define can_send(l, m)                                                                                       \
+  (is_linked(l, m) && log[m] < log[l] &&                                                                     \
+   (log[l] != PROMOTED || has_vote(m, cluster[l]) ||                                                         \
+    (has_it(1, l) + has_it(2, l) + has_it(3, l)) * 2 > COUNT(voters[cluster[l]])))
+#define can_promote(l) (up[l] && leads(l) && log[l] < PROMOTED && linked(l) != 0)
+
+inline link(l, m) {
+  leader[m] = l; lonely[m] = 0; resting[m] = 0; teacher[m] = 0; foreign[m] = 0;
+  release_address(m);
+  tokens[l] = tokens[l] & ~BIT(m);
+  if
+  :: log[l] == FOUNDED -> log[l] = TAUGHT
+  :: else
+  fi;
+  if
+  :: log[m] < TAUGHT -> log[m] = TAUGHT
+  :: else
+  fi
+}
+
+inline promote(l) { /* as sole voter: all learners that keep up, in one step */
+  voters[cluster[l]] = BIT(l) | linked(l);
+  yielded[cluster[l]] = yielded[cluster[l]] & ~voters[cluster[l]]; /* those were other ids of theirs */
+  wiped[cluster[l]] = wiped[cluster[l]] & ~voters[cluster[l]];
+  log[l] = PROMOTED
+}
+
+#define is_streaming(l, m) (can_link(l, m) || can_send(l, m))
+#define some_are_streaming                                                                                   \
+  (is_streaming(1, 2) || is_streaming(1, 3) || is_streaming(2, 1) || is_streaming(2, 3) ||                   \
+   is_streaming(3, 1) || is_streaming(3, 2))
+
+/* ---- The end of a round ---- */
+
+inline pass(n) {
+  if
+  :: up[n] && !is_fresh(n) && leader[n] == 0 && lonely[n] < ET && (is_voter(n) || is_orphan(n)) -> lonely[n]++
+  :: else
+  fi;
+  if
+  :: foreign[n] > 0 -> foreign[n]--
+  :: else
+  fi;
+  if
+  :: resting[n] > 0 -> resting[n]--
+  :: else
+  fi;
+  if
+  :: up[n] && awake[n] < 3 -> awake[n]++
+  :: else
+  fi;
+  done[n] = 0
+}
+
+/* Nothing is left of it: its number may be used again. */
+inline tidy(c, pairs) {
+  if
+  :: is_unused(c) ->
+     founder[c] = 0; voters[c] = 0; yielded[c] = 0; wiped[c] = 0;
+     apart = apart & ~(pairs)
+  :: else
+  fi
+}
+
+inline end_round() {
+  k = 0;
+  do
+  :: k == SLOTS -> break
+  :: k < SLOTS && mail[k] != NONE -> mail[k] = mail[k] - 1; k++ /* from DELAYED to LAST */
+  :: k < SLOTS && mail[k] == NONE -> k++
+  od;
+  pass(1); pass(2); pass(3);
+  tidy(1, PAIR(1, 2) | PAIR(1, 3)); tidy(2, PAIR(1, 2) | PAIR(2, 3)); tidy(3, PAIR(1, 3) | PAIR(2, 3));
+  if
+  :: holder != 0 && is_fresh(holder) && listened < LISTEN -> listened++
+  :: else
+  fi
+}
+
+#define is_done(n) (!up[n] || done[n])
+#define is_ready(n) (up[n] && !done[n] && ((n) == 1 || is_done(1)) && ((n) != 3 || is_done(2)))
+#define round_is_over                                                                                        \
+  (is_done(1) && is_done(2) && is_done(3) && !some_mail_is(YOUNG) && !some_mail_is(LAST) && !some_are_streaming)
+
+/* ---- When nothing more goes wrong ---- */
+
+/* What happens then, in one of its orders. */
+inline stream_calmly(l, m) {
+  if
+  :: can_link(l, m) -> link(l, m)
+  :: else
+  fi;
+  if
+  :: can_send(l, m) -> log[m] = log[l]
+  :: else
+  fi
+}
+
+inline calm_down() {
+  rounds = 0;
+  do
+  :: is_well || is_excused -> break
+  :: else ->
+     if
+     :: mail[0] != NONE -> deliver(0, 0)
+     :: mail[0] == NONE && some_are_streaming ->
+        stream_calmly(1, 2); stream_calmly(1, 3); stream_calmly(2, 1);
+        stream_calmly(2, 3); stream_calmly(3, 1); stream_calmly(3, 2)
+     :: mail[0] == NONE && !some_are_streaming && (can_promote(1) || can_promote(2) || can_promote(3)) ->
+        n_ = (can_promote(1) -> 1 : (can_promote(2) -> 2 : 3));
+        promote(n_)
+     :: else ->
+        n_ = (is_ready(1) -> 1 : (is_ready(2) -> 2 : (is_ready(3) -> 3 : 0)));
+        if
+        :: n_ != 0 -> turn(n_)
+        :: else -> end_round(); rounds++; assert(rounds < CALM_ROUNDS) /* claim (c) */
+        fi
+     fi
+  od
+}
+
+/* ---- All that may happen ---- */
+
+#define NODE(n)                                                                                              \
+  :: d_step { !up[n] -> up[n] = 1; awake[n] = (is_fresh(n) -> 3 : 0) }                                       \
+  :: d_step { is_ready(n) && !some_mail_is(YOUNG) && has_room -> turn(n); skip }                             \
+  :: d_step { up[n] && leads(n) && log[n] < COMMAND -> log[n] = COMMAND; check_one_cluster() }               \
+  :: d_step { can_promote(n) -> promote(n); check_one_cluster() }                                            \
+  :: d_step { up[n] && crashes > 0 -> crashes--; stop(n); skip }                                             \
+  :: d_step { (up[n] || !is_fresh(n)) && wipes > 0 -> wipes--; wipe(n); skip }
+
+#define MAIL(slot)                                                                                           \
+  :: d_step { mail[slot] != NONE -> deliver(slot, 0); skip }                                                 \
+  :: d_step { is_young(slot) && losses > 0 -> losses--; take_out(slot); skip }                               \
+  :: d_step { is_young(slot) && losses > 0 -> losses--; delay(slot); skip }                                  \
+  :: d_step { is_young(slot) && losses > 0 && has_room -> losses--; deliver(slot, 1); skip }
+
+#define STREAM(l, m)                                                                                         \
+  :: d_step { can_link(l, m) -> link(l, m); check_one_cluster() }                                            \
+  :: d_step { can_send(l, m) -> log[m] = log[l]; check_one_cluster() }
+
+active proctype world() {
+  do
+  NODE(1) NODE(2) NODE(3)
+  MAIL(0) MAIL(1)
+  STREAM(1, 2) STREAM(1, 3) STREAM(2, 1) STREAM(2, 3) STREAM(3, 1) STREAM(3, 2)
+  :: d_step { round_is_over -> end_round() }
+  :: d_step { round_is_over -> calm_down(); skip }; break
+  :: two_are_established -> break /* the documented exception: nothing more is claimed */
+  od
+}
