@@ -53,7 +53,7 @@ asan: $(BUILD)/asan/build.ninja
 # What the tests without processes leave untried of the rooms that decide what is lost.
 COVERED = --filter src/raft/ --filter src/join/
 coverage: $(BUILD)/coverage/build.ninja
-	cmake --build $(BUILD)/coverage
+	cmake --build $(BUILD)/coverage --target unit_tests coracle-scenario coracle-sim
 	find $(BUILD)/coverage -name '*.gcda' -delete
 	$(CTEST) --test-dir $(BUILD)/coverage -L 'unit|scenario|sim'
 	gcovr --root . $(COVERED) --exclude-throw-branches --fail-under-line 95 $(BUILD)/coverage
@@ -71,7 +71,7 @@ bench-failover: build
 	python3 test/bench/failover.py $(CORACLE) $(ARGS)
 
 format:
-	clang-format -i $$(find src include test -name '*.[ch]')
+	clang-format -i $$(find src include test docs/examples -name '*.[ch]')
 
 clean:
 	rm -rf $(BUILD)/release $(BUILD)/debug $(BUILD)/asan $(BUILD)/coverage $(BUILD)/mutants

@@ -10,8 +10,8 @@
  *       int error = coracle_raft_step(raft, &event, &effects);
  *       // write effects.persist to disk, later report CORACLE_RAFT_PERSISTED with its sequence;
  *       // send effects.messages (each once what it rests on is durable);
- *       // apply the log up to effects.commit_index; call again at effects.wakeup_ms with
- * CORACLE_RAFT_TIMEOUT
+ *       // apply the log up to effects.commit_index;
+ *       // send CORACLE_RAFT_TIMEOUT at effects.wakeup_ms
  *     }
  *
  * Rules cite the sections of Ongaro's dissertation, "Consensus: Bridging Theory and Practice" (2014).
@@ -22,7 +22,10 @@
  * lasts) for the log.
  *
  * Functions that return int give 0 or a negative enum coracle_raft_error. A step that fails has changed
- * nothing. A struct coracle_raft is used by one thread at a time. */
+ * nothing. A struct coracle_raft is used by one thread at a time, and so are all servers that share entries:
+ * references are counted without locks. Pointers that are given must not be NULL, unless it says so.
+ *
+ * docs/library.md tells how to embed it; docs/examples/counter.c does. */
 #ifndef CORACLE_RAFT_H
 #define CORACLE_RAFT_H
 
@@ -33,6 +36,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#pragma GCC visibility push(default) /* the library exports these, and nothing else */
 
 struct coracle_raft; /* one server; opaque */
 
@@ -50,7 +55,8 @@ enum coracle_raft_error {
 #undef X
 };
 
-/* Static text for a code above; never NULL. */
+/* The text of a code above, of 0 ("success") or of any other number ("unknown error"). Never NULL; static,
+ * not to be released. */
 const char *coracle_raft_strerror(int code);
 
 /* ---- Entries ---- */
@@ -73,10 +79,14 @@ struct coracle_raft_entry {
 
 enum { CORACLE_RAFT_ENTRY_BYTES_MAX = 4 * 1024 * 1024 };
 
-/* A new entry with one reference, owned by the caller, data uninitialised; NULL without memory. bytes at most
- * CORACLE_RAFT_ENTRY_BYTES_MAX. */
+/* A new entry (section 3.5) with room for `bytes` of data, at most CORACLE_RAFT_ENTRY_BYTES_MAX (asserted).
+ * The data is uninitialised, index and term are 0: proposing sets them; whoever decodes a message or reads a
+ * log sets them itself. The caller owns the one reference. NULL without memory. */
 struct coracle_raft_entry *coracle_raft_entry_new(enum coracle_raft_entry_type type, size_t bytes);
+/* One more reference, which the caller owns and releases with coracle_raft_entry_unref(). Returns the entry;
+ * cannot fail. */
 struct coracle_raft_entry *coracle_raft_entry_ref(struct coracle_raft_entry *);
+/* Gives up one reference of the caller's; the last one frees the entry. */
 void coracle_raft_entry_unref(struct coracle_raft_entry *);
 
 /* ---- Configurations (chapter 4) ---- */
@@ -95,14 +105,20 @@ struct coracle_raft_configuration {
   struct coracle_raft_member members[CORACLE_RAFT_MEMBERS_MAX];
 };
 
-/* The member with that id, or NULL. Points into the configuration. */
+/* The member with that id, or NULL if there is none. Points into the configuration, lives as long, and is to
+ * be changed only by whoever may change the configuration. */
 struct coracle_raft_member *coracle_raft_configuration_find(const struct coracle_raft_configuration *,
                                                             uint64_t id);
+/* How many of the members are voters: a majority of these elects and commits (sections 3.4 and 3.5; learners
+ * are section 4.2.1's non-voting members). */
 uint32_t coracle_raft_configuration_voters(const struct coracle_raft_configuration *);
-/* The payload of a CORACLE_RAFT_CONFIGURATION entry to a configuration; EINVALID if it is not one. */
+/* Reads the payload of a CORACLE_RAFT_CONFIGURATION entry, `bytes` of it, into the caller's configuration
+ * (section 4.1). The bytes may be anybody's: EINVALID if they are not exactly one configuration that has a
+ * voter, and then nothing was written. */
 CORACLE_RAFT_MUST_CHECK int coracle_raft_configuration_decode(const void *data, size_t bytes,
                                                               struct coracle_raft_configuration *);
-/* A new entry that holds it, owned by the caller; NULL without memory. */
+/* A new entry that holds the configuration (section 4.1), for a log that is made by hand: CONF_CHANGE makes
+ * its own. Owned by the caller, with one reference; index and term are 0. NULL without memory. */
 struct coracle_raft_entry *coracle_raft_configuration_entry(const struct coracle_raft_configuration *);
 
 /* ---- Messages ---- */
@@ -356,15 +372,30 @@ enum coracle_raft_step_down {
   CORACLE_RAFT_REMOVED,        /* it removed itself (section 4.2.2) */
 };
 
-/* A new server, to be released with coracle_raft_free(); its first event is START. EINVALID, ENOMEM. */
-CORACLE_RAFT_MUST_CHECK int coracle_raft_new(const struct coracle_raft_options *, struct coracle_raft **);
-void coracle_raft_free(struct coracle_raft *); /* NULL is fine */
+/* A new server (section 3.3), to be released with coracle_raft_free(); its first event is START. The options
+ * are copied. EINVALID if one of them is out of its range, ENOMEM; *result is then unchanged. */
+CORACLE_RAFT_MUST_CHECK int coracle_raft_new(const struct coracle_raft_options *,
+                                             struct coracle_raft **result);
+/* Releases a server, its references to entries, and all that was borrowed from it; NULL is fine. To the other
+ * servers this is a crash (section 3.8): what it had persisted is what it can be started with again. */
+void coracle_raft_free(struct coracle_raft *);
 
-/* The one function. On success *effects describes what to do now; on error nothing has changed. */
+/* The one function (Figure 3.1): what happened goes in, at event->now_ms. The event is the caller's and read
+ * during the step only, but for what its comments say. On success *effects, the caller's, describes what to
+ * do now; its arrays are the core's and live until the next step, one that fails included.
+ *
+ * On error the state has not changed, no reference was taken over, and *effects was not written:
+ *   EINVALID    an argument, or an event that its comments rule out; anything before START, a second START
+ *   ENOTLEADER  PROPOSE, CONF_CHANGE, TRANSFER: not the leader; READ: nobody to ask
+ *   EBUSY       not now: see the event
+ *   ENOMEM      without memory; the same event may be given again
+ * Messages from others are never an error: bad ones are dropped and counted in the status. */
 CORACLE_RAFT_MUST_CHECK int coracle_raft_step(struct coracle_raft *, const struct coracle_raft_event *,
                                               struct coracle_raft_effects *effects);
 
-/* The entry at that index, or NULL if the log has none there. Borrowed until the next step. */
+/* The entry of the log at that index (section 3.5), or NULL if the log has none there: beyond its end, or
+ * dropped after a snapshot. Borrowed until the next step: take a reference to keep it. Not every entry is
+ * committed: effects.commit_index tells. */
 struct coracle_raft_entry *coracle_raft_entry_at(const struct coracle_raft *, uint64_t index);
 
 /* What a server knows of a member of its latest configuration. */
@@ -416,16 +447,23 @@ struct coracle_raft_status {
   struct coracle_raft_peer_status peers[CORACLE_RAFT_MEMBERS_MAX];
 };
 
+/* Writes what the server knows of itself and its peers (Figure 3.1's state) into the caller's status, as of
+ * now_ms, on the clock of the events. Changes nothing; cannot fail. For people and their tools: to be the
+ * leader in it is no proof that there is no newer one (section 6.4), READ is. */
 void coracle_raft_status(const struct coracle_raft *, uint64_t now_ms, struct coracle_raft_status *);
-/* The newest snapshot; index is 0 when there is none. Borrowed until the next step. */
+/* The newest snapshot, taken or installed (section 5.1); never NULL, its index is 0 when there is none.
+ * Borrowed until the next step. */
 const struct coracle_raft_snapshot *coracle_raft_snapshot(const struct coracle_raft *);
-/* What a snapshot of a committed index stands for, to be made durable with its image before SNAPSHOT_TAKEN:
- * everything but bytes and tag, which are the application's. EINVALID and EBUSY as for that event. */
+/* What a snapshot of a committed index stands for (section 5.1), to be made durable with its image before
+ * SNAPSHOT_TAKEN: everything but bytes and tag, which are the application's and 0 here. Copied to the
+ * caller's. EINVALID and EBUSY as for that event; then nothing was written. */
 CORACLE_RAFT_MUST_CHECK int coracle_raft_describe_snapshot(const struct coracle_raft *, uint64_t index,
                                                            struct coracle_raft_snapshot *);
-/* The latest configuration in the log, committed or not; members_n is 0 when there is none. Borrowed until
- * the next step. */
+/* The latest configuration in the log, committed or not: the one in force (section 4.1). Never NULL;
+ * members_n is 0 when there is none. Borrowed until the next step. */
 const struct coracle_raft_configuration *coracle_raft_latest_configuration(const struct coracle_raft *);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

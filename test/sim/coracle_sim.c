@@ -46,6 +46,7 @@ struct job {
 struct totals {
   uint64_t seeds, failed, events, ms;
   size_t operations, completed;
+  uint64_t faults[FAULTS_N];
   time_t began;
 };
 
@@ -187,6 +188,7 @@ static void count(struct totals *t, const struct sim_result *result) {
   t->ms += result->ms;
   t->operations += result->operations;
   t->completed += result->completed;
+  for (int i = 0; i < FAULTS_N; i++) t->faults[i] += result->faults_n[i];
   if (t->seeds % 10 == 0) show(t);
 }
 
@@ -239,6 +241,16 @@ static struct job *wait_for_one(struct job *jobs, unsigned n) {
   return NULL;
 }
 
+static void summarize(const struct arguments *a, const struct totals *t) {
+  printf("%s%" PRIu64 " seeds from %" PRIu64 " on, %" PRIu64 " failed; %" PRIu64 " s in the world, %" PRIu64
+         " events, %zu requests (%zu answered) in %ld s\nfaults:",
+         isatty(STDERR_FILENO) ? "\n" : "", t->seeds, a->first, t->failed, t->ms / 1000, t->events,
+         t->operations, t->completed, (long)(time(NULL) - t->began));
+  for (int i = 0; i < FAULTS_N; i++)
+    printf("%s %" PRIu64 " %s", i > 0 ? "," : "", t->faults[i], fault_text((enum fault)i));
+  printf("\n");
+}
+
 static int run_many(const struct arguments *a) {
   struct job jobs[JOBS_MAX] = {0};
   struct totals t = {.began = time(NULL)};
@@ -257,10 +269,7 @@ static int run_many(const struct arguments *a) {
       running--;
   }
   stop_all(jobs, a->jobs);
-  printf("%s%" PRIu64 " seeds from %" PRIu64 " on, %" PRIu64 " failed; %" PRIu64 " s in the world, %" PRIu64
-         " events, %zu requests (%zu answered) in %ld s\n",
-         isatty(STDERR_FILENO) ? "\n" : "", t.seeds, a->first, t.failed, t.ms / 1000, t.events, t.operations,
-         t.completed, (long)(time(NULL) - t.began));
+  summarize(a, &t);
   return t.failed > 0 ? EXIT_FOUND : EXIT_NOTHING_FOUND;
 }
 

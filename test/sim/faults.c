@@ -87,12 +87,24 @@ static bool can_spare(const struct sim *s, int without, unsigned away) {
   return true;
 }
 
+/* All are here and awake. */
+static bool is_calm(const struct sim *s) {
+  for (int i = 0; i < s->plan.nodes; i++)
+    if (!world_is_running(s->world, i) || world_is_paused(s->world, i)) return false;
+  return strangers(s) == 0;
+}
+
 static bool may_end(const struct sim *s, int node) {
   struct world *w = s->world;
   if (!world_is_running(w, node)) return false;
   if (s->plan.durable) return may_hide_the_cluster(s);
-  return s->heal_ms == 0 && strangers(s) == 0 && world_can_spare(w, node) &&
-         world_has_witness(w, node, false);
+  return s->heal_ms == 0 && is_calm(s) && world_can_spare(w, node) && world_has_witness(w, node, false);
+}
+
+/* With memory storage one that sleeps and has no stream is given up, and its vote with it. Another that ends
+ * or cannot be heard just then is one too many. */
+static bool may_be_cut_off(const struct sim *s) {
+  return s->plan.durable ? may_hide_the_cluster(s) : is_calm(s) && s->heal_ms == 0;
 }
 
 static bool may_wipe(const struct sim *s, int node) {
@@ -144,7 +156,7 @@ static bool terminate(struct sim *s, int node) {
 static bool pause_node(struct sim *s, int node) {
   struct world *w = s->world;
   if (!world_is_running(w, node) || world_is_paused(w, node)) return false;
-  if (s->plan.durable ? !may_hide_the_cluster(s) : !world_has_witness(w, node, true)) return false;
+  if (!may_be_cut_off(s)) return false;
   world_pause(w, node);
   s->resume_ms[node] =
       world_now_ms(w) + 100 + (happens(s, 15) ? sim_dice(s, 30000) : sim_wait_ms(s, ELECTION_TIMEOUT_MS));
@@ -265,7 +277,7 @@ static bool part(struct sim *s, int node) {
                                       "ring",  "bridge"};
   const uint64_t kind = sim_dice(s, sizeof kinds / sizeof kinds[0]), which = sim_dice(s, 4);
   const struct partition what = {.udp = which != 0, .tcp = which != 1};
-  if (s->plan.nodes < 2 || s->heal_ms != 0 || !has_main(s) || !may_hide_the_cluster(s)) return false;
+  if (s->plan.nodes < 2 || s->heal_ms != 0 || !has_main(s) || !may_be_cut_off(s)) return false;
   world_trace(s->world, node, "partition: %s%s", kinds[kind],
               which == 0   ? ", of streams only"
               : which == 1 ? ", of datagrams only"
@@ -306,8 +318,9 @@ static bool do_fault(struct sim *s, enum fault fault) {
   case FAULT_PARTITION:
     return part(s, node);
   case FAULT_CUT:
-    if (node != other) world_cut(w, node, other);
-    return node != other;
+    if (node == other || (!s->plan.durable && !may_be_cut_off(s))) return false;
+    world_cut(w, node, other);
+    return true;
   case FAULT_STORM:
     return storm(s);
   case FAULT_WIPE:

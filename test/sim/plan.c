@@ -72,9 +72,17 @@ void plan_draw(struct plan *plan, uint64_t seed) {
   draw_snapshots(plan, &random);
 }
 
+const char *fault_text(enum fault fault) {
+  static const char *const texts[FAULTS_N] = {
+      [FAULT_KILL] = "kill",       [FAULT_POWER] = "power cut", [FAULT_TERMINATE] = "terminate",
+      [FAULT_PAUSE] = "pause",     [FAULT_HANG] = "disk hang",  [FAULT_PARTITION] = "partition",
+      [FAULT_CUT] = "cut",         [FAULT_STORM] = "storm",     [FAULT_WIPE] = "wipe",
+      [FAULT_FOREIGN] = "foreign", [FAULT_WEATHER] = "weather", [FAULT_TRANSFER] = "transfer",
+      [FAULT_REMOVE] = "remove"};
+  return texts[fault];
+}
+
 void plan_print(const struct plan *plan, struct bytes *out) {
-  static const char *const faults[] = {"kill", "power cut", "terminate", "pause",   "disk hang", "partition",
-                                       "cut",  "storm",     "wipe",      "foreign", "weather",   "transfer"};
   static const char *const writes[] = {
       [API_REDIRECT] = "redirect", [API_FORWARD_WRITES] = "forward", [API_REJECT] = "reject"};
   bytes_printf(out, "seed %" PRIu64 ": %d nodes, %s, follower-writes=%s, ", plan->seed, plan->nodes,
@@ -95,6 +103,7 @@ void plan_print(const struct plan *plan, struct bytes *out) {
   for (int i = 0; i < plan->nodes; i++) bytes_printf(out, " %c %+d ppm", 'a' + i, plan->drift_ppm[i]);
   bytes_printf(out, "\n  faults:");
   for (int i = 0; i < FAULTS_N; i++)
-    if (plan->every_ms[i] > 0) bytes_printf(out, " %s every %u ms,", faults[i], plan->every_ms[i]);
+    if (plan->every_ms[i] > 0)
+      bytes_printf(out, " %s every %u ms,", fault_text((enum fault)i), plan->every_ms[i]);
   bytes_printf(out, "\n");
 }

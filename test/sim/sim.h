@@ -54,6 +54,7 @@ struct plan {
 };
 
 void plan_draw(struct plan *, uint64_t seed);
+const char *fault_text(enum fault);
 void plan_print(const struct plan *, struct bytes *out);
 
 struct worker {

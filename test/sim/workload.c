@@ -160,6 +160,9 @@ static void begin(struct sim *s, struct worker *worker) {
   if (!worker->open) {
     if (!may_be_asked(s, node)) return;
     client_open(&worker->client, s->world, node);
+    /* Who is there by then, if it is another one, may found a cluster of its own: a write would be lost
+     * there. */
+    worker->client.wire->end->connection->incarnation = s->world->processes[node].incarnation;
     worker->open = true;
   }
   ask(s, worker);

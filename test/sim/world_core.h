@@ -105,6 +105,7 @@ struct world_connection {
   struct pipe to[2];     /* by the side that reads */
   bool stalled;          /* it waits to be tried again */
   struct address address;
+  uint64_t incarnation; /* of the process that it is for; 0: whoever is there */
 };
 
 struct listener {

@@ -242,6 +242,7 @@ static bool is_taken(struct world *w, struct world_connection *connection) {
   for (int i = 0; i < w->options.nodes; i++) {
     const struct process *p = &w->processes[i];
     if (p->node == NULL || p->stopping || !address_equal(&p->http, &connection->address)) continue;
+    if (connection->incarnation != 0 && connection->incarnation != p->incarnation) continue;
     end->owner = i;
     end->state = END_BACKLOG;
     process_poke(w, i);

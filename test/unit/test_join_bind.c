@@ -281,6 +281,28 @@ static void a_candidate_that_cannot_win_rests(void **state) {
   scene_close(&s);
 }
 
+/* It asks and asks, and its log is not new enough. Where all have come back at other addresses only the holder
+ * of this one hears where they are, so it must be another's turn. */
+static void a_candidate_that_asks_for_long_lets_another_ask(void **state) {
+  (void)state;
+  struct scene s;
+  open_voter(&s);
+  scene_lose_leader(&s);
+  join_stream_ended(s.join, &s.situation, s.now_ms);
+  scene_tick(&s);
+  scene_ask(&s, 3);
+  scene_mark(&s);
+  scene_run(&s, ELECTION_TIMEOUT_MS - HEARTBEAT_MS);
+  assert_true(s.holding);
+  scene_run(&s, HEARTBEAT_MS);
+  assert_false(s.holding);
+  scene_run(&s, ELECTION_TIMEOUT_MS - HEARTBEAT_MS);
+  assert_false(s.holding);
+  scene_run(&s, ELECTION_TIMEOUT_MS + HEARTBEAT_MS);
+  assert_true(s.holding);
+  scene_close(&s);
+}
+
 /* The end of another stream is news: there is no reason left to rest. */
 static void a_new_end_of_stream_wakes_the_resting(void **state) {
   (void)state;
@@ -380,6 +402,7 @@ int main(void) {
       cmocka_unit_test(the_end_of_the_stream_makes_eager),
       cmocka_unit_test(the_address_won_means_campaign),
       cmocka_unit_test(a_candidate_that_cannot_win_rests),
+      cmocka_unit_test(a_candidate_that_asks_for_long_lets_another_ask),
       cmocka_unit_test(a_new_end_of_stream_wakes_the_resting),
       cmocka_unit_test(the_address_won_while_asking),
       cmocka_unit_test(who_comes_to_follow_lets_go),
