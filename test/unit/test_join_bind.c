@@ -281,8 +281,8 @@ static void a_candidate_that_cannot_win_rests(void **state) {
   scene_close(&s);
 }
 
-/* It asks and asks, and its log is not new enough. Where all have come back at other addresses only the holder
- * of this one hears where they are, so it must be another's turn. */
+/* It asks and asks, and its log is not new enough. Where all have come back at other addresses only the
+ * holder of this one hears where they are, so it must be another's turn. */
 static void a_candidate_that_asks_for_long_lets_another_ask(void **state) {
   (void)state;
   struct scene s;

@@ -11,8 +11,8 @@
 enum { FORM_MS = 3000, RESTART_MS = 5000 };
 
 static struct world *formed(uint64_t seed, int nodes) {
-  struct world *w = world_new(
-      &(struct world_options){.seed = seed, .nodes = nodes, .durable = true, .one_cluster = true});
+  struct world *w =
+      world_new(&(struct world_options){.seed = seed, .nodes = nodes, .durable = true, .one_cluster = true});
   world_start_all(w);
   WORLD_UNTIL(w, world_is_formed(w), FORM_MS);
   return w;
@@ -97,6 +97,21 @@ static void a_hanging_disk_acknowledges_nothing(void **state) {
   world_free(w);
 }
 
+/* Its heartbeats go on, and its followers could commit without it: but it must not lead for ever. */
+static void a_leader_whose_disk_hangs_gives_way(void **state) {
+  (void)state;
+  struct world *w = formed(23, 3);
+  const int leader = world_leader(w);
+  struct client client;
+  world_hang_disk(w, leader, 30000);
+  client_open(&client, w, leader);
+  client_ask(&client, "PUT", "/v1/collections/c/x", "{}");
+  WORLD_UNTIL(w, world_leader(w) >= 0 && world_leader(w) != leader, 8000);
+  put(w, "/v1/collections/c/x", "{}");
+  client_close(&client);
+  world_free(w);
+}
+
 /* A sole node, too, answers only what is durable. */
 static void a_sole_node_waits_for_its_disk(void **state) {
   (void)state;
@@ -112,13 +127,64 @@ static void a_sole_node_waits_for_its_disk(void **state) {
   world_free(w);
 }
 
+/* As if so much were on its way to the disk already. */
+static void burden(struct world *w, int node, size_t bytes) {
+  world_node(w, node)->storage.unstored_bytes += bytes;
+}
+
+static void unburden(struct world *w, int node, size_t bytes) {
+  world_node(w, node)->storage.unstored_bytes -= bytes;
+}
+
+enum { LIMIT_BYTES = 64 * 1024 * 1024 };
+
+/* A leader whose disk is far behind takes no writes, and says so; reads go on. */
+static void a_leader_whose_disk_is_full_takes_no_writes(void **state) {
+  (void)state;
+  struct world *w = formed(17, 3);
+  const int leader = world_leader(w);
+  put(w, "/v1/collections/c/x", "{}");
+  world_run(w, 50);
+  burden(w, leader, LIMIT_BYTES);
+  assert_answer(w, leader, "PUT", "/v1/collections/c/x", "{}", 503, "\"busy\"");
+  assert_answer(w, leader, "GET", "/v1/collections/c/x", NULL, 200, NULL);
+  unburden(w, leader, LIMIT_BYTES);
+  put(w, "/v1/collections/c/x", "{}");
+  world_free(w);
+}
+
+/* A follower reads no more of its leader's stream, and goes on when there is room again. The others do
+ * without it. */
+static void a_follower_whose_disk_is_full_reads_no_more(void **state) {
+  (void)state;
+  struct world *w = formed(19, 3);
+  const int leader = world_leader(w), follower = (leader + 1) % 3;
+  struct node *node = world_node(w, follower);
+  world_run(w, 50);
+  world_hang_disk(w, follower, 400);
+  burden(w, follower, LIMIT_BYTES - 1);
+  put(w, "/v1/collections/c/x", "{\"n\":1}");
+  WORLD_UNTIL(w, node->leader_stream != NULL && node->leader_stream->paused, 50);
+  const uint64_t applied = replica_applied(node->replica);
+  for (int i = 0; i < 5; i++) put(w, "/v1/collections/c/x", "{\"n\":2}");
+  world_run(w, 100);
+  assert_int_equal(replica_applied(node->replica), applied);
+  WORLD_UNTIL(w, !node->leader_stream->paused, 500);
+  unburden(w, follower, LIMIT_BYTES - 1);
+  WORLD_UNTIL(w, world_is_formed(w), 500);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(all_that_was_acknowledged_is_back),
       cmocka_unit_test(a_follower_misses_some_and_catches_up),
       cmocka_unit_test(a_wiped_node_is_a_new_one),
       cmocka_unit_test(a_hanging_disk_acknowledges_nothing),
+      cmocka_unit_test(a_leader_whose_disk_hangs_gives_way),
       cmocka_unit_test(a_sole_node_waits_for_its_disk),
+      cmocka_unit_test(a_leader_whose_disk_is_full_takes_no_writes),
+      cmocka_unit_test(a_follower_whose_disk_is_full_reads_no_more),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
