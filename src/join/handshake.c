@@ -138,7 +138,9 @@ static void receive_leader_credentials(struct join *j, const struct join_situati
   send_credentials(j, s, &datagram->source, datagram->from, true);
 }
 
+/* What was saved before this node was started again was another token. */
 static void receive_saved(struct join *j, const struct join_datagram *datagram) {
+  if (datagram->message->round != j->options.start) return;
   if (j->handshake != HANDSHAKE_CREDENTIALS || datagram->from != j->handshake_leader) return;
   j->handshake = HANDSHAKE_SAVED;
   join_log(j, JOIN_LOG_INFO, "step 7: %s saved our credentials", j->handshake_name);
@@ -281,7 +283,7 @@ static void receive_accept(struct join *j, const struct join_situation *s,
 
 static void receive_follower_credentials(struct join *j, const struct join_situation *s,
                                          const struct join_datagram *datagram) {
-  struct join_message saved = {.type = JOIN_SAVED};
+  struct join_message saved = {.type = JOIN_SAVED, .round = datagram->start};
   struct join_member holder;
   if (!join_leads(s) || !is_in_own_cluster(j, datagram) || !datagram->message->has_token) return;
   if (members_taken(j, s, datagram->from, &datagram->message->card, &holder)) {

@@ -22,6 +22,7 @@
 struct join_options {
   const char *name; /* of this node; copied */
   uint64_t id;      /* of this node, until it starts afresh */
+  uint64_t start;   /* of this node: grows with every start, and the token is of this one */
   uint64_t seed;
   struct address election;
   /* Across hosts: the election addresses of all nodes, this one's included, each of which is its node's own
@@ -48,6 +49,7 @@ struct join_datagram {
   struct address source;
   uint8_t cluster[JOIN_CLUSTER_BYTES]; /* the sender's; zero: none */
   uint64_t from;                       /* the sender's id */
+  uint64_t start;                      /* the sender's */
   uint64_t term;
   const struct join_message *message;
 };

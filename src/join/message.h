@@ -2,7 +2,7 @@
  *
  *   ACCEPT       card                        step 4: "I accept whoever leads; this is me"
  *   CREDENTIALS  card, u8 1 and token, or 0  steps 5 and 6; without a token: a leader that announces itself
- *   SAVED        (empty)                     step 7: the leader keeps the follower's credentials
+ *   SAVED        (empty)                     step 7: the leader keeps the credentials of this start
  *   NOT_YET      card, string                the holder of the election address leads nothing yet, and why
  *   REFUSED      string                      the leader will not have this node, and why
  *   PROBE        card, u64 round, addresses  "are you fresh, and have you the same list of peers?"
@@ -49,7 +49,8 @@ struct join_message {
   bool has_token;
   uint8_t token[JOIN_TOKEN_BYTES];
   char text[JOIN_TEXT_BYTES_MAX + 1];
-  uint64_t round;            /* PROBE, PROBED: fresh for every round of probes */
+  uint64_t round; /* PROBE, PROBED: fresh for every round of probes. SAVED: the start of the node whose
+                     credentials are kept; this one is not in the body but the round of the envelope */
   struct address_list peers; /* PROBE, PROBED: the sender's, in ascending order; empty: it has none */
 };
 

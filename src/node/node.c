@@ -45,6 +45,7 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
 
   struct join_options join = {.name = node->name,
                               .id = options->id,
+                              .start = options->start,
                               .seed = random_next(&node->random),
                               .election = options->election,
                               .peers = options->peers,
