@@ -36,7 +36,10 @@ void datagram_send_join(struct node *node, const struct address *to, uint64_t to
   struct held held = {.after_sequence = storage_sequence_of(node, 0), .to = *to};
   if (!storage_identity_is_current(node)) return;
   coracle_raft_status(replica_raft(node->replica), node->now_ms, &status);
-  held.datagram = (struct datagram){.type = (uint8_t)message->type, .to = to_id, .term = status.term};
+  held.datagram = (struct datagram){.type = (uint8_t)message->type,
+                                    .to = to_id,
+                                    .term = status.term,
+                                    .round = message->type == JOIN_SAVED ? message->round : 0};
   join_message_encode(message, &held.bytes);
   storage_send(node, &held);
 }
@@ -84,10 +87,14 @@ static enum datagram_fault receive_join(struct node *node, const struct address 
                                         const struct datagram *datagram) {
   struct join_message message;
   struct join_situation situation;
-  struct join_datagram in = {
-      .source = *from, .from = datagram->from, .term = datagram->term, .message = &message};
+  struct join_datagram in = {.source = *from,
+                             .from = datagram->from,
+                             .start = datagram->start,
+                             .term = datagram->term,
+                             .message = &message};
   if (join_message_decode(datagram->type, datagram->body.at, datagram->body.n, &message) != 0)
     return DATAGRAM_BODY;
+  if (message.type == JOIN_SAVED) message.round = datagram->round;
   memcpy(in.cluster, datagram->cluster, sizeof in.cluster);
   heard(node, from, datagram);
   node->view_valid = false; /* it shows what join/ knows too */

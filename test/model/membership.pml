@@ -167,7 +167,11 @@ inline advance_commit(l, index) {
   :: i == index -> break
   :: i < index && i < committed_n -> assert(log[AT(l, i + 1)] == committed[i]); i++
   :: i < index && i == committed_n -> committed[i] = log[AT(l, i + 1)]; committed_n++; i++
-  od
+  od;
+  if
+  :: latest[l] <= index && !is_voter(l) -> follow(l) /* it has removed itself */
+  :: else
+  fi
 }
 
 /* ---- Elections ---- */
@@ -335,7 +339,7 @@ inline send_calmly(l, n) {
   :: n != l && can_send(l, n) ->
      send(l, n);
      if
-     :: MATCH(l, n) == last_to_send(l, n) -> break
+     :: MATCH(l, n) >= last_to_send(l, n) -> break
      :: else
      fi
   :: else -> break
@@ -380,7 +384,7 @@ inline calm_down() {
 #ifdef MUTANT_SWAP
 #define REMOVE(l, n) :: d_step { may_append(l) && change_is_possible(l) && (l) != (n) && voters_of(l) >> (n) & 1 && keeps_up(l, 3) -> change(l, (voters_of(l) & ~BIT(n)) | BIT(3)); skip }
 #else
-#define REMOVE(l, n) :: d_step { may_append(l) && change_is_possible(l) && (l) != (n) && voters_of(l) >> (n) & 1 -> change(l, voters_of(l) & ~BIT(n)); skip }
+#define REMOVE(l, n) :: d_step { may_append(l) && change_is_possible(l) && voters_of(l) != BIT(n) && voters_of(l) >> (n) & 1 -> change(l, voters_of(l) & ~BIT(n)); skip }
 #endif
 #define PROMOTE(l, n) :: d_step { may_append(l) && change_is_possible(l) && !promotes_all(l) && keeps_up(l, n) -> change(l, voters_of(l) | BIT(n)); skip }
 #define PROMOTE_ALL(l) :: d_step { may_append(l) && change_is_possible(l) && promotes_all(l) && keeping_up(l) != 0 -> change(l, voters_of(l) | keeping_up(l)); skip }
@@ -397,7 +401,7 @@ inline calm_down() {
   ELECT(n, BIT(n))
 
 #define TWO(n, a, b, c)                                                                                      \
-  SEND(n, a) SEND(n, b) SEND(n, c) REMOVE(n, a) REMOVE(n, b) REMOVE(n, c)                                    \
+  SEND(n, a) SEND(n, b) SEND(n, c) REMOVE(n, n) REMOVE(n, a) REMOVE(n, b) REMOVE(n, c)                                  \
   PROMOTE(n, a) PROMOTE(n, b) PROMOTE(n, c)                                                                  \
   ELECT(n, BIT(n) | BIT(a)) ELECT(n, BIT(n) | BIT(b)) ELECT(n, BIT(n) | BIT(c))                              \
   ELECT(n, BIT(n) | BIT(a) | BIT(b)) ELECT(n, BIT(n) | BIT(a) | BIT(c)) ELECT(n, BIT(n) | BIT(b) | BIT(c))

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-enum { START_MS = 100000 };
+enum { START_MS = 100000, START = 3 };
 
 static const struct address election = {.family = ADDRESS_IP4, .ip = {127, 0, 0, 1}, .port = 8000};
 
@@ -204,6 +204,7 @@ static void carry_out_all(struct scene *s) {
 struct join_options scene_options(void) {
   struct join_options options = {.name = "a",
                                  .id = 1,
+                                 .start = START,
                                  .seed = 7,
                                  .election = election,
                                  .udp = scene_udp('a'),
@@ -379,8 +380,12 @@ void scene_link(struct scene *s, char node, bool open) {
 
 void scene_hear(struct scene *s, enum join_message_type type, struct voice voice) {
   struct join_message message = {.type = type};
-  struct join_datagram datagram = {
-      .source = scene_udp(voice.node), .from = scene_id(voice.node), .term = voice.term, .message = &message};
+  struct join_datagram datagram = {.source = scene_udp(voice.node),
+                                   .from = scene_id(voice.node),
+                                   .start = START,
+                                   .term = voice.term,
+                                   .message = &message};
+  if (type == JOIN_SAVED) message.round = voice.round != 0 ? voice.round : START;
   if (voice.cluster == '=')
     memcpy(datagram.cluster, join_cluster(s->join), sizeof datagram.cluster);
   else

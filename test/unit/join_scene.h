@@ -97,7 +97,7 @@ struct voice {
   bool announces;     /* CREDENTIALS without a token */
   bool was_member;
   const struct address_list *peers; /* PROBE, PROBED; NULL: the same as that of the node on stage */
-  uint64_t round;                   /* the same; 0: that of its last probe */
+  uint64_t round;                   /* the same; 0: that of its last probe. SAVED: 0: its start */
 };
 void scene_hear(struct scene *, enum join_message_type, struct voice);
 

@@ -36,7 +36,11 @@ static struct bytes seal(struct impostor *b, struct datagram *datagram) {
 }
 
 struct bytes impostor_datagram(struct impostor *b, uint64_t to_id, uint8_t type, const void *body, size_t n) {
-  return seal(b, &(struct datagram){.type = type, .to = to_id, .term = b->term, .body = {body, n}});
+  return seal(b, &(struct datagram){.type = type,
+                                    .to = to_id,
+                                    .term = b->term,
+                                    .round = type == JOIN_SAVED ? b->heard_start : 0,
+                                    .body = {body, n}});
 }
 
 void impostor_send(struct impostor *b, struct address to, uint64_t to_id, uint8_t type, const void *body,
@@ -80,6 +84,7 @@ bool impostor_heard(struct impostor *b, const struct tap *tap, enum join_message
     return false;
   if (datagram.type != type) return false;
   b->heard_from = datagram.from;
+  b->heard_start = datagram.start;
   return join_message_decode(datagram.type, datagram.body.at, datagram.body.n, &b->heard) == 0;
 }
 

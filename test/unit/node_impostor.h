@@ -31,7 +31,7 @@ struct impostor {
   uint8_t token[JOIN_TOKEN_BYTES];
   struct address http;
   bool leads;
-  uint64_t heard_from; /* of the last impostor_heard() */
+  uint64_t heard_from, heard_start; /* of the last impostor_heard() */
   struct join_message heard;
   uint8_t node_token[JOIN_TOKEN_BYTES]; /* of the node that follows it */
 };
