@@ -256,7 +256,6 @@ static void start_afresh(struct node *node) {
     node->leader_stream = NULL;
   }
   consensus_abandon(node);
-  storage_drop_held(node);
   storage_begin_identity(node);
   storage_end_identity(node);
   replica_free(node->replica);

@@ -277,7 +277,6 @@ uint64_t storage_sequence_of(const struct node *, uint64_t core_sequence);
 bool storage_has(const struct node *, uint64_t sequence);
 /* Takes over held->bytes, and sends them when what they rest on is durable. */
 void storage_send(struct node *, struct held *);
-void storage_drop_held(struct node *);
 void storage_persisted(struct node *, uint64_t sequence);
 /* Memory storage: it has everything at once. True if there was anything. */
 bool storage_settle(struct node *);

@@ -113,11 +113,22 @@ uint64_t storage_persist_image(struct node *node, const struct coracle_raft_pers
   return node->storage.sequence;
 }
 
-/* What the core before had on its way is discarded by the new identity, and is nothing to tell the next. */
+static void drop_held(struct node *node) {
+  for (struct held *first; (first = queue_at(&node->held, 0)) != NULL; queue_pop(&node->held)) {
+    node->storage.unstored_bytes -= first->bytes.n;
+    bytes_close(&first->bytes);
+  }
+}
+
+/* What the core before had on its way is discarded by the new identity, and is nothing to tell the next. What
+ * was to be said under the identity before is not said any more: envelopes bear that of the moment they
+ * leave.
+ */
 void storage_begin_identity(struct node *node) {
   struct persisting *persisting;
   for (size_t i = 0; (persisting = queue_at(&node->storage.persisting, i)) != NULL; i++)
     persisting->core_sequence = 0;
+  drop_held(node);
   node->storage.persisted_core = 0;
   node->storage.identity_due = true;
   take_identity(node);
@@ -194,13 +205,6 @@ static void release_held(struct node *node) {
   }
 }
 
-void storage_drop_held(struct node *node) {
-  for (struct held *first; (first = queue_at(&node->held, 0)) != NULL; queue_pop(&node->held)) {
-    node->storage.unstored_bytes -= first->bytes.n;
-    bytes_close(&first->bytes);
-  }
-}
-
 /* ---- Done ---- */
 
 void storage_persisted(struct node *node, uint64_t sequence) {
@@ -231,7 +235,7 @@ void storage_free(struct node *node) {
   struct queued_effect *queued;
   for (size_t i = 0; (queued = queue_at(&node->effects, i)) != NULL; i++) storage_copy_free(queued->persists);
   storage_copy_free(node->lent_persist);
-  storage_drop_held(node);
+  drop_held(node);
   queue_close(&node->held);
   queue_close(&node->storage.persisting);
 }

@@ -181,8 +181,16 @@ inline advance_commit(l, index) {
 #define max_term(t, m, bits) ((bits) >> (m) & 1 && term[m] > (t) -> term[m] : (t))
 /* `bits` are those who vote for n, itself among them: they are voters in its configuration, and a majority. */
 #define may_vote(m, n, bits) (!((bits) >> (m) & 1) || (m) == (n) || grants(m, n))
+/* A leader that has removed itself and ended before that was committed may be the only one that can win
+ * (section 4.2.2). */
+#ifdef MUTANT_REMOVED_LEADER_RESTS
+#define is_candidate(n) is_voter(n)
+#else
+#define is_candidate(n) (is_voter(n) || latest[n] > commit[n])
+#endif
 #define can_win(n, bits)                                                                                     \
-  (up[n] && !leads[n] && ((bits) & ~voters_of(n)) == 0 && COUNT(bits) * 2 > COUNT(voters_of(n)) &&           \
+  (up[n] && !leads[n] && is_candidate(n) && ((bits) & ~voters_of(n)) == 0 && COUNT(bits) * 2 > COUNT(voters_of(n)) &&           \
+   ((bits) >> (n) & 1 || !is_voter(n)) && \
    may_vote(0, n, bits) && may_vote(1, n, bits) && may_vote(2, n, bits) && may_vote(3, n, bits))
 
 inline vote(m, n, bits) {
@@ -194,7 +202,7 @@ inline vote(m, n, bits) {
 
 /* Claim (b): every leader has all that was committed, and is alone in its term. */
 inline elect(n, bits) {
-  next_ = 0;
+  next_ = term[n];
   next_ = max_term(next_, 0, bits); next_ = max_term(next_, 1, bits);
   next_ = max_term(next_, 2, bits); next_ = max_term(next_, 3, bits);
   next_++;
@@ -348,7 +356,7 @@ inline send_calmly(l, n) {
 
 /* The one whose log is newest wins with the votes of all who run; a leader of before hears of it. */
 #define electors(n) (voters_of(n) & up_bits)
-#define win(n) (is_newest(n) && is_voter(n) && can_win(n, electors(n)))
+#define win(n) (is_newest(n) && can_win(n, electors(n)))
 #define leads_on(n) (up[n] && leads[n] && is_top(n) && reached(voters_of(n)))
 #define is_top(n) (is_lower(0, n) && is_lower(1, n) && is_lower(2, n) && is_lower(3, n))
 #define is_lower(m, n) (!up[m] || term[m] <= term[n])
@@ -404,6 +412,8 @@ inline calm_down() {
   SEND(n, a) SEND(n, b) SEND(n, c) REMOVE(n, n) REMOVE(n, a) REMOVE(n, b) REMOVE(n, c)                                  \
   PROMOTE(n, a) PROMOTE(n, b) PROMOTE(n, c)                                                                  \
   ELECT(n, BIT(n) | BIT(a)) ELECT(n, BIT(n) | BIT(b)) ELECT(n, BIT(n) | BIT(c))                              \
+  ELECT(n, BIT(a)) ELECT(n, BIT(b)) ELECT(n, BIT(c))                                                         \
+  ELECT(n, BIT(a) | BIT(b)) ELECT(n, BIT(a) | BIT(c)) ELECT(n, BIT(b) | BIT(c))                              \
   ELECT(n, BIT(n) | BIT(a) | BIT(b)) ELECT(n, BIT(n) | BIT(a) | BIT(c)) ELECT(n, BIT(n) | BIT(b) | BIT(c))
 
 #ifndef COMMANDS

@@ -113,6 +113,30 @@ static void a_leader_whose_disk_hangs_gives_way(void **state) {
   world_free(w);
 }
 
+/* It has left one cluster and founded another while its disk hung: what it wanted to say in between, under an
+ * identity that it had for a moment, is not to be said under the next, which is not durable yet. */
+static void what_an_identity_had_to_say_ends_with_it(void **state) {
+  (void)state;
+  struct world *w = world_new(&(struct world_options){.seed = 29, .nodes = 2, .durable = true});
+  world_start(w, 0);
+  WORLD_UNTIL(w, world_leader(w) == 0, 1000);
+  world_run(w, 100);
+  world_kill(w, 0);
+  world_run(w, 10);
+  world_start(w, 1);
+  WORLD_UNTIL(w, world_leader(w) == 1, 1000);
+  world_run(w, 100);
+  world_hang_disk(w, 0, 2000);
+  world_start(w, 0);
+  WORLD_UNTIL(w, world_has_logged(w, 0, "leaving unestablished cluster"), 100);
+  world_run(w, 60);
+  world_kill(w, 1);
+  WORLD_UNTIL(w, world_has_logged(w, 0, "founded cluster"), 1000);
+  world_run(w, 2000);
+  put(w, "/v1/collections/c/x", "{}");
+  world_free(w);
+}
+
 /* A sole node, too, answers only what is durable. */
 static void a_sole_node_waits_for_its_disk(void **state) {
   (void)state;
@@ -183,6 +207,7 @@ int main(void) {
       cmocka_unit_test(a_wiped_node_is_a_new_one),
       cmocka_unit_test(a_hanging_disk_acknowledges_nothing),
       cmocka_unit_test(a_leader_whose_disk_hangs_gives_way),
+      cmocka_unit_test(what_an_identity_had_to_say_ends_with_it),
       cmocka_unit_test(a_sole_node_waits_for_its_disk),
       cmocka_unit_test(a_leader_whose_disk_is_full_takes_no_writes),
       cmocka_unit_test(a_follower_whose_disk_is_full_reads_no_more),
