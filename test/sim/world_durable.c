@@ -201,8 +201,10 @@ static void check_image(struct world *w, int node, const struct cluster_record *
   uint64_t index = snapshot->index;
   if (index > cluster->committed.n) return; /* nobody was seen to have applied it yet */
   while ((committed = queue_at(&cluster->committed, index - 1)) != NULL &&
-         committed->type != CORACLE_RAFT_CONFIGURATION)
+         committed->type != CORACLE_RAFT_CONFIGURATION) {
+    if (committed->type == 0) return; /* nobody has told what it was */
     index--;
+  }
   struct coracle_raft_entry *entry = coracle_raft_configuration_entry(&snapshot->configuration);
   WORLD_CHECK(w, entry != NULL && committed != NULL);
   if (snapshot->configuration_index != index ||

@@ -53,7 +53,7 @@ static void check_complete(struct world *w, int node, const struct cluster_recor
   while (n > 0 && (committed = queue_at(&cluster->committed, n - 1))->in_term >= term) n--;
   if (n == 0 || n <= coracle_raft_snapshot(raft_of(w, node))->index) return;
   const struct coracle_raft_entry *entry = coracle_raft_entry_at(raft_of(w, node), n);
-  if (entry == NULL || entry->term != committed->term)
+  if (entry == NULL || (committed->term != 0 && entry->term != committed->term))
     world_fail(w, "%c leads term %" PRIu64 " without entry %zu of term %" PRIu64 ", which is committed",
                'a' + node, term, n, committed->term);
 }
@@ -85,18 +85,21 @@ void record_applied(struct world *w, int node, struct cluster_record *cluster, u
   const struct coracle_raft_entry *entry = coracle_raft_entry_at(raft_of(w, node), index);
   struct committed *committed = queue_at(&cluster->committed, index - 1);
   struct coracle_raft_status status;
-  if (entry == NULL && index <= coracle_raft_snapshot(raft_of(w, node))->index) {
-    WORLD_CHECK(w, committed != NULL); /* it came in a snapshot of somebody who had applied it */
-    return;
-  }
-  WORLD_CHECK(w, entry != NULL && entry->index == index);
-  const uint64_t hash = hash_bytes(entry->type, entry->data, entry->bytes);
+  const bool compacted = entry == NULL && index <= coracle_raft_snapshot(raft_of(w, node))->index;
+  WORLD_CHECK(w, compacted || (entry != NULL && entry->index == index));
   if (committed == NULL) {
     WORLD_CHECK(w, cluster->committed.n == index - 1);
-    committed = queue_push(&cluster->committed);
     coracle_raft_status(raft_of(w, node), process_ms(w, node), &status);
-    *committed =
-        (struct committed){.term = entry->term, .hash = hash, .in_term = status.term, .type = entry->type};
+    committed = queue_push(&cluster->committed);
+    committed->in_term = status.term;
+  }
+  /* It came in a snapshot, or was compacted in the turn that applied it: another will tell what it was. */
+  if (compacted) return;
+  const uint64_t hash = hash_bytes(entry->type, entry->data, entry->bytes);
+  if (committed->term == 0) {
+    committed->term = entry->term;
+    committed->hash = hash;
+    committed->type = entry->type;
     if (cluster->established_by == 0 && establishes(entry)) cluster->established_by = index;
   }
   if (committed->term != entry->term || committed->hash != hash)

@@ -5,8 +5,8 @@
 #include "world_core.h"
 
 struct committed {
-  uint64_t term, hash;
-  uint64_t in_term; /* of whoever was the first to commit it: who leads a later one has it */
+  uint64_t term, hash; /* with `type`: 0 until somebody who applied it still had it at the end of the turn */
+  uint64_t in_term;    /* of whoever was the first to commit it: who leads a later one has it */
   uint8_t type;
   bool has_state;
   struct state_hash state; /* of the store after it */

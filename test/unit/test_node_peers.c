@@ -172,12 +172,13 @@ static void heal(struct world *w, int nodes) {
 }
 
 /* Those that are down have disks with configurations too, which nobody can ask just now. And the founder that
- * loses its disk before anybody else has the configuration of several voters takes the cluster with it. */
+ * loses its disk before anybody else has the configuration of several voters takes the cluster with it. And
+ * across a partition a leader does not see a learner's end, and may make it a voter after that. */
 static bool may_be_wiped(struct world *w, int nodes, int node) {
   struct join_situation s;
   const int leader = world_leader(w);
   for (int i = 0; i < nodes; i++)
-    if (!world_is_running(w, i)) return false;
+    if (!world_is_running(w, i) || w->blocked_udp[i] != 0 || w->blocked_tcp[i] != 0) return false;
   if (leader >= 0) {
     consensus_situation(world_node(w, leader), &s);
     if (s.established && !s.raft.configuration_committed) return false;
