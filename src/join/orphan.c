@@ -1,14 +1,16 @@
 /* Orphans: learners of an unestablished cluster that is not led. Nobody there had a vote but the founder, as
  * far as they know.
  *
- * A founder with its storage in memory is gone for good when it is gone, and they start afresh after a while.
- * One with a disk will be back; and it may have made them voters, in an entry that has not reached them. Then
- * it can do nothing without them, nor can those whom that entry has reached. So an orphan of such a founder
- * waits for it, and starts afresh only when it knows that there is no such entry left anywhere: when it has
- * learned, in one round of probes, that the founder's disk is gone (another node is in its place) and that
- * every other member knows no more than it does itself, or is gone likewise. Whom the founder made voters
- * were members of the configuration that the orphan has, or it would itself have the newer one: who is made a
- * voter has acknowledged the newest configuration. */
+ * The founder may have made them voters, in an entry that has not reached them. Then it can do nothing
+ * without them, nor can those whom that entry has reached. So an orphan waits, and starts afresh only when it
+ * knows that there is no such entry left anywhere: when it has learned, in one round of probes, that what the
+ * founder had is gone (another node is in its place) and that every other member knows no more than it does
+ * itself, or is gone likewise. Whom the founder made voters were members of the configuration that the orphan
+ * has, or it would itself have the newer one: who is made a voter has acknowledged the newest configuration.
+ *
+ * On one host, where nobody can tell a process that has ended from one that is stopped, and where another may
+ * found, those with memory storage are not waited for: what they had has most likely gone with them, and a
+ * while of silence is enough. */
 #include "join/core.h"
 
 #include <stdio.h>
@@ -28,7 +30,7 @@ static bool find_founder(const struct join_situation *s, struct join_member *inf
 bool orphan_waits(const struct join *j, const struct join_situation *s) {
   struct join_member founder;
   return is_orphan(j, s) && coracle_raft_configuration_find(s->configuration, j->options.id) != NULL &&
-         find_founder(s, &founder) && !founder.memory_storage;
+         find_founder(s, &founder) && (join_has_peers(j) || !founder.memory_storage);
 }
 
 /* ---- What the others know ---- */
@@ -37,11 +39,11 @@ static bool is_witnessed(const struct join *j, uint32_t member) {
   return j->witnessed[member] != 0 && j->witnessed[member] == j->probe_round;
 }
 
-/* Of these it must have heard. A process with memory storage takes what it knows with it. */
+/* Of these it must have heard. */
 static bool counts(const struct join *j, const struct coracle_raft_member *member) {
   struct join_member info;
-  return member->id != j->options.id &&
-         (member->voter || join_member_decode(member, &info) != 0 || !info.memory_storage);
+  if (member->id == j->options.id) return false;
+  return join_has_peers(j) || join_member_decode(member, &info) != 0 || !info.memory_storage;
 }
 
 static bool nothing_is_left(const struct join *j, const struct join_situation *s) {

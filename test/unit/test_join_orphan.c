@@ -185,6 +185,25 @@ static void members_with_memory_storage_are_not_asked(void **state) {
   scene_close(&s);
 }
 
+/* Across hosts silence may be a partition. There is nothing to be gained from starting afresh before
+ * everybody can be asked: nobody could found before that. */
+static void across_hosts_members_with_memory_storage_are_waited_for(void **state) {
+  (void)state;
+  struct scene s;
+  open_orphan(&s, true, "ac");
+  s.durable = false;
+  scene_configure(&s, "b", "ac");
+  s.situation.established = false;
+  for (size_t i = 0; i < s.situation.raft.peers_n; i++) s.situation.raft.peers[i].link = false;
+  scene_run(&s, 20 * ELECTION_TIMEOUT_MS);
+  assert_true(is_itself(&s));
+  scene_hear(&s, JOIN_PROBED, instead[0]);
+  assert_true(is_itself(&s));
+  scene_hear(&s, JOIN_PROBED, fellow);
+  assert_false(is_itself(&s));
+  scene_close(&s);
+}
+
 /* It has never told the founder that it knows of the cluster, so it has no vote. */
 static void who_is_not_named_has_nothing_to_wait_for(void **state) {
   (void)state;
@@ -247,6 +266,7 @@ int main(void) {
       cmocka_unit_test(a_leader_in_between_ends_the_round),
       cmocka_unit_test(others_have_no_say),
       cmocka_unit_test(members_with_memory_storage_are_not_asked),
+      cmocka_unit_test(across_hosts_members_with_memory_storage_are_waited_for),
       cmocka_unit_test(who_is_not_named_has_nothing_to_wait_for),
       cmocka_unit_test(it_yields_for_no_other_cluster_where_it_can_ask),
       cmocka_unit_test(a_learner_with_a_stream_does_not_know_what_it_knows),

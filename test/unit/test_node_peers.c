@@ -171,25 +171,18 @@ static void heal(struct world *w, int nodes) {
   }
 }
 
-/* Those that are down have disks with configurations too, which nobody can ask just now. And the founder that
- * loses its disk before anybody else has the configuration of several voters takes the cluster with it. And
- * across a partition a leader does not see a learner's end, and may make it a voter after that. */
+/* With memory storage to be killed is to be wiped. Those that are down have disks with configurations too,
+ * which nobody can ask just now. And the founder that loses its disk before anybody else has the
+ * configuration of several voters takes the cluster with it. And across a partition a leader does not see a
+ * learner's end, and may make it a voter after that. */
 static bool may_be_wiped(struct world *w, int nodes, int node) {
   struct join_situation s;
-  const int leader = world_leader(w);
-  for (int i = 0; i < nodes; i++)
+  for (int i = 0; i < nodes; i++) {
     if (!world_is_running(w, i) || w->blocked_udp[i] != 0 || w->blocked_tcp[i] != 0) return false;
-  if (leader >= 0) {
-    consensus_situation(world_node(w, leader), &s);
+    consensus_situation(world_node(w, i), &s);
     if (s.established && !s.raft.configuration_committed) return false;
   }
   return world_can_spare(w, node);
-}
-
-/* With memory storage that is to lose a voter for good. And a learner that so loses its founder does not wait
- * for long for others, which may know that it is a voter: there must be none such. */
-static bool may_be_killed(struct world *w, int node) {
-  return world_is_formed(w) && world_can_spare(w, node);
 }
 
 static void one_fault(struct world *w, int nodes, bool durable) {
@@ -197,7 +190,7 @@ static void one_fault(struct world *w, int nodes, bool durable) {
   switch (world_dice(w, 10)) {
   case 0:
   case 1:
-    if (world_is_running(w, node) && (durable || may_be_killed(w, node))) world_kill(w, node);
+    if (world_is_running(w, node) && (durable || may_be_wiped(w, nodes, node))) world_kill(w, node);
     return;
   case 2:
     if (!durable || !may_be_wiped(w, nodes, node)) return;
