@@ -22,18 +22,24 @@ def command(*words, stdin=None):
     return done.stdout
 
 
+def entering(namespace):
+    """What to put before a command. (`ip netns exec` mounts /sys anew as well, which a chroot refuses.)"""
+    return ["nsenter", f"--net=/run/netns/{namespace}"]
+
+
 def why_not():
     """None when hosts can be made here, else what it takes."""
     if os.geteuid() != 0:
         return "making network namespaces takes root"
-    missing = [tool for tool in ("ip", "nft") if shutil.which(tool) is None]
+    missing = [tool for tool in ("ip", "nft", "nsenter") if shutil.which(tool) is None]
     if missing:
         return f"not installed: {', '.join(missing)}"
-    probe = subprocess.run(["ip", "netns", "add", f"cp{os.getpid()}"], capture_output=True, text=True, check=False)
-    if probe.returncode != 0:
-        return f"no network namespaces here: {probe.stderr.strip()}"
-    command("ip", "netns", "del", f"cp{os.getpid()}")
-    return None
+    name = f"cp{os.getpid()}"
+    probe = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
+    if probe.returncode == 0:
+        probe = subprocess.run([*entering(name), "true"], capture_output=True, text=True, check=False)
+        command("ip", "netns", "del", name)
+    return f"no network namespaces here: {probe.stderr.strip()}" if probe.returncode != 0 else None
 
 
 class Host:
@@ -53,7 +59,7 @@ class Host:
         self._apply()
 
     def run(self, *words, stdin=None):
-        return command("ip", "netns", "exec", self.namespace, *words, stdin=stdin)
+        return command(*entering(self.namespace), *words, stdin=stdin)
 
     def _apply(self):
         rules = [
@@ -137,7 +143,7 @@ class HostNode(Node):
         arguments = super().arguments()
         arguments[arguments.index("--election") + 1] = f"{self.host}:{ELECTION_PORT}"
         arguments += ["--peers", ",".join(f"{h.address}:{ELECTION_PORT}" for h in self.peers)]
-        return ["ip", "netns", "exec", self.place.namespace, *arguments]
+        return [*entering(self.place.namespace), *arguments]
 
 
 class HostCluster(Cluster):
