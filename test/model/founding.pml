@@ -15,6 +15,9 @@
 #ifndef LOSSES
 #define LOSSES 1
 #endif
+#ifndef DELAYS
+#define DELAYS 0
+#endif
 #ifndef CRASHES
 #define CRASHES 1
 #endif
@@ -31,15 +34,8 @@
 #define COMMAND 3  /* ... and a client's command */
 #define PROMOTED 4 /* voters[cluster] are the voters: two or more */
 
-/* Durable: a learner may be a voter already, in the log of its leader, who may come back with it. */
-#if defined(DURABLE) && !defined(MUTANT_LEARNERS_YIELD)
-#define ESTABLISHED TAUGHT
-#else
-#define ESTABLISHED COMMAND
-#endif
-
-/* Durable: a member that nobody leads may be a founder who will lead again. */
-#if defined(DURABLE) && !defined(MUTANT_FOUNDERS_GO_UNHEEDED)
+/* Durable: a member that nobody leads may be the founder, who will lead again, or wait for it. */
+#if defined(DURABLE) && !defined(MUTANT_WAITING_MEMBERS_GO_UNHEEDED)
 #define heeds(x) (CLUSTER(x) != 0)
 #else
 #define heeds(x) (CLUSTER(x) != 0 && (IS_ESTABLISHED(x) || LEADS(x)))
@@ -72,17 +68,17 @@
 #define COUNT(bits) (((bits) >> 1 & 1) + ((bits) >> 2 & 1) + ((bits) >> 3 & 1))
 #define PAIR(x, y) BIT((x) + (y))
 
-/* Nodes and clusters are 1 to 3; 0 is none. Durable are `cluster` and `log`. */
+/* Nodes and clusters are 1 to 3; 0 is none. Durable are `cluster`, `log` and `learners`. */
 bit up[4];       /* its process runs */
 byte cluster[4]; /* 0: fresh */
 byte log[4];
 byte leader[4];  /* whom it hears; itself: it leads */
 byte lonely[4];  /* how long it has had no leader, as far as that matters to it */
 byte foreign[4]; /* fresh: how long a cluster that it heard of keeps it from founding */
-byte resting[4]; /* how long it leaves the address to others */
 bit done[4];     /* has had its turn in this round */
 byte tokens[4];  /* leader: whose credentials it has, bits */
 byte teacher[4]; /* adopted: who offered */
+byte learners[4]; /* in its log, as long as there is one voter, bits; durable too */
 byte awake[4];   /* how long it has been up, to 3; of interest to the claims only */
 
 byte holder;   /* of the election address */
@@ -98,6 +94,7 @@ byte apart;      /* PAIRs of which one was founded while the other was silent */
 byte crashes = CRASHES;
 byte wipes = WIPES;
 byte losses = LOSSES;
+byte delays = DELAYS;
 
 short mail[SLOTS]; /* sorted, so that their order makes no difference; NONE at the end */
 
@@ -107,13 +104,31 @@ hidden short moved, other, letter;
 
 #define is_fresh(n) (cluster[n] == 0)
 #define leads(n) (cluster[n] != 0 && leader[n] == (n))
-#define is_established(n) (log[n] >= ESTABLISHED)
+#define is_established(n) (log[n] >= COMMAND)
 #define gone(c) (yielded[c] | wiped[c])
 #define has_vote(n, c) ((voters[c] & ~gone(c)) >> (n) & 1)
 #define is_voter(n)                                                                                          \
   (log[n] == PROMOTED -> has_vote(n, cluster[n])                                                             \
                       : log[n] != EMPTY && founder[cluster[n]] == (n) && !(gone(cluster[n]) >> (n) & 1))
-#define is_orphan(n) (!is_established(n) && !is_voter(n))
+
+/* orphan.c: a learner of a founder that may come back waits for it, until it knows that the founder's data is
+ * gone (its process says so, or another in its place, which holds the address) and that no other learner knows more or is missing. */
+#define is_orphan(n) (!is_established(n) && !is_voter(n) && leader[n] == 0)
+#ifdef DURABLE
+#define waits(n) (is_orphan(n) && log[n] == TAUGHT)
+#else
+#define waits(n) 0
+#endif
+#define founder_of(n) founder[cluster[n]]
+#define is_wiped(m, c) (wiped[c] >> (m) & 1)
+#define has_yielded(m, c) (yielded[c] >> (m) & 1)
+#define knows_no_more(m, n)                                                                                  \
+  (!(learners[n] >> (m) & 1) || (m) == (n) || gone(cluster[n]) >> (m) & 1 ||                                 \
+   (up[m] && cluster[m] == cluster[n] && log[m] <= TAUGHT && leader[m] == 0))
+#define nothing_is_left(n)                                                                                   \
+  ((has_yielded(founder_of(n), cluster[n]) && up[founder_of(n)] ||                                           \
+    is_wiped(founder_of(n), cluster[n]) && holder == founder_of(n)) &&                                       \
+   knows_no_more(1, n) && knows_no_more(2, n) && knows_no_more(3, n))
 
 /* Raft's vote, as one step: a majority that hears no leader and has no newer log. */
 #define grants(m, n)                                                                                         \
@@ -163,7 +178,12 @@ inline check_nobody_counts_on(n, c) {
    COUNT(config(m) & ~(wiped[cluster[m]] | down(cluster[m]))) * 2 <= COUNT(config(m)))
 #define have_met(x, y) (is_established(x) && is_established(y) && cluster[x] != cluster[y])
 #define two_are_established (have_met(1, 2) || have_met(1, 3) || have_met(2, 3))
-#define is_excused (lacks_majority(1) || lacks_majority(2) || lacks_majority(3) || two_are_established)
+/* Or a learner waits for who is not there, or not there any more. */
+#define is_missing(m, n) ((learners[n] >> (m) & 1 || (m) == founder_of(n)) && !up[m])
+#define waits_in_vain(n) (up[n] && waits(n) && (is_missing(1, n) || is_missing(2, n) || is_missing(3, n)))
+#define is_excused                                                                                           \
+  (lacks_majority(1) || lacks_majority(2) || lacks_majority(3) || two_are_established ||                     \
+   waits_in_vain(1) || waits_in_vain(2) || waits_in_vain(3))
 
 /* ---- Datagrams ---- */
 
@@ -227,7 +247,7 @@ inline release_address(n) {
 }
 
 inline reset(n) {
-  leader[n] = 0; lonely[n] = 0; resting[n] = 0; foreign[n] = 0; tokens[n] = 0; teacher[n] = 0;
+  leader[n] = 0; lonely[n] = 0; foreign[n] = 0; tokens[n] = 0; teacher[n] = 0;
   release_address(n)
 }
 
@@ -236,17 +256,33 @@ inline yield(n) {
   yielded[cluster[n]] = yielded[cluster[n]] | BIT(n);
   end_streams_of(n);
   reset(n);
-  cluster[n] = 0; log[n] = EMPTY; done[n] = 0;
+  cluster[n] = 0; log[n] = EMPTY; learners[n] = 0; done[n] = 0;
   drop_mail_of(n)
 }
 
 inline become_leader(n) {
-  leader[n] = n; lonely[n] = 0; resting[n] = 0; teacher[n] = 0; tokens[n] = 0
+  leader[n] = n; lonely[n] = 0; teacher[n] = 0; tokens[n] = 0
 }
 
 #define is_unused(c) (cluster[1] != (c) && cluster[2] != (c) && cluster[3] != (c) &&                         \
                       !mail_names(0, c) && !mail_names(1, c))
 #define some_are_unused (is_unused(1) || is_unused(2) || is_unused(3))
+
+/* Nothing is left of it: its number may be used again. */
+inline tidy(c, pairs) {
+  if
+  :: is_unused(c) ->
+     founder[c] = 0; voters[c] = 0; yielded[c] = 0; wiped[c] = 0;
+     apart = apart & ~(pairs)
+  :: else
+  fi
+}
+
+inline tidy_all() {
+  tidy(1, PAIR(1, 2) | PAIR(1, 3));
+  tidy(2, PAIR(1, 2) | PAIR(2, 3));
+  tidy(3, PAIR(1, 3) | PAIR(2, 3))
+}
 
 inline note_apart(m) {
   if
@@ -258,6 +294,7 @@ inline note_apart(m) {
 inline found(n) {
   check_nobody_is_overlooked();
   c_ = (is_unused(1) -> 1 : (is_unused(2) -> 2 : 3));
+  tidy_all();
   note_apart(1); note_apart(2); note_apart(3);
   cluster[n] = c_; log[n] = FOUNDED; founder[c_] = n;
   listened = 0;
@@ -302,16 +339,13 @@ inline member_turn(n) {
   if
   :: leader[n] != 0
 #ifndef MUTANT_ORPHANS_STAY
-  :: leader[n] == 0 && is_orphan(n) && lonely[n] >= ET -> yield(n)
+  :: is_orphan(n) && !waits(n) && lonely[n] >= ET -> yield(n)
+  :: waits(n) && nothing_is_left(n) -> yield(n)
 #endif
-  :: leader[n] == 0 && can_win(n) && holder == 0 && resting[n] == 0 -> holder = n; become_leader(n)
+  :: leader[n] == 0 && can_win(n) && holder == 0 -> holder = n; become_leader(n)
   :: leader[n] == 0 && can_win(n) && holder != 0 && lonely[n] >= ET -> become_leader(n); leader_turn(n)
   :: leader[n] == 0 && log[n] == EMPTY && lonely[n] < ET -> put(PACK(n, ANSWER, teacher[n]))
   :: else ->
-     if
-     :: is_voter(n) && holder == 0 && resting[n] == 0 -> resting[n] = ET /* it won the address in vain */
-     :: else
-     fi;
 #ifndef MUTANT_MEMBERS_ARE_SILENT
      put(PACK(n, ACCEPT, 0))
 #endif
@@ -343,6 +377,18 @@ inline hear_card_while_fresh(n, x) {
   fi
 }
 
+/* A learner that is led leaves it to its leader; one that waits goes only where a majority is. */
+#ifdef MUTANT_LED_LEARNERS_YIELD
+#define is_led(n) 0
+#else
+#define is_led(n) (leader[n] != 0 && !leads(n))
+#endif
+#ifdef MUTANT_WAITING_LEARNERS_YIELD
+#define stays(n, x) is_led(n)
+#else
+#define stays(n, x) (is_led(n) || (waits(n) && !IS_ESTABLISHED(x)))
+#endif
+
 /* bind_hear_card() */
 inline hear_card(n, x) {
   yields = 0;
@@ -350,13 +396,13 @@ inline hear_card(n, x) {
   :: is_fresh(n) -> hear_card_while_fresh(n, x)
   :: !is_fresh(n) && CLUSTER(x) == cluster[n] ->
      if
-     :: leader[n] == 0 && !is_voter(n) -> lonely[n] = 0
+     :: is_orphan(n) && (LEADS(x) || IS_ESTABLISHED(x)) -> lonely[n] = 0
      :: else
      fi
   :: !is_fresh(n) && CLUSTER(x) != cluster[n] && CLUSTER(x) != 0 ->
 #ifndef MUTANT_NOBODY_YIELDS
 #ifndef MUTANT_ESTABLISHED_YIELDS
-     yields = !is_established(n) && (IS_ESTABLISHED(x) || (holder != n && LEADS(x)));
+     yields = !is_established(n) && !stays(n, x) && (IS_ESTABLISHED(x) || (holder != n && LEADS(x)));
 #else
      yields = IS_ESTABLISHED(x) || (holder != n && LEADS(x));
 #endif
@@ -452,7 +498,7 @@ inline note_wiped(n, c) {
 inline wipe(n) {
   stop(n);
   note_wiped(n, 1); note_wiped(n, 2); note_wiped(n, 3);
-  cluster[n] = 0; log[n] = EMPTY
+  cluster[n] = 0; log[n] = EMPTY; learners[n] = 0
 }
 
 /* ---- Streams and what goes over them ---- */
@@ -461,18 +507,19 @@ inline wipe(n) {
   (up[l] && up[m] && leads(l) && cluster[m] == cluster[l] && leader[m] != (l) && !leads(m) &&                \
    (log[m] != EMPTY || tokens[l] >> (m) & 1) && log[m] <= log[l])
 #define is_linked(l, m) (up[l] && up[m] && (l) != (m) && leads(l) && leader[m] == (l) && cluster[m] == cluster[l])
-#define linked(l) (is_linked(l, 1) << 1 | is_linked(l, 2) << 2 | is_linked(l, 3) << 3)
+#define is_taught(l, m) (is_linked(l, m) && log[m] >= TAUGHT && learners[m] == learners[l])
+#define taught(l) (is_taught(l, 1) << 1 | is_taught(l, 2) << 2 | is_taught(l, 3) << 3)
 
 /* A learner gets what is committed. */
 #define has_it(m, l) (cluster[m] == cluster[l] && log[m] == PROMOTED && has_vote(m, cluster[l]))
 #define can_send(l, m)                                                                                       \
-  (is_linked(l, m) && log[m] < log[l] &&                                                                     \
+  (is_linked(l, m) && (log[m] < log[l] || learners[m] != learners[l]) &&                                                                     \
    (log[l] != PROMOTED || has_vote(m, cluster[l]) ||                                                         \
     (has_it(1, l) + has_it(2, l) + has_it(3, l)) * 2 > COUNT(voters[cluster[l]])))
-#define can_promote(l) (up[l] && leads(l) && log[l] < PROMOTED && linked(l) != 0)
+#define can_promote(l) (up[l] && leads(l) && log[l] < PROMOTED && taught(l) != 0)
 
 inline link(l, m) {
-  leader[m] = l; lonely[m] = 0; resting[m] = 0; teacher[m] = 0; foreign[m] = 0;
+  leader[m] = l; lonely[m] = 0; teacher[m] = 0; foreign[m] = 0;
   release_address(m);
   tokens[l] = tokens[l] & ~BIT(m);
   if
@@ -480,16 +527,23 @@ inline link(l, m) {
   :: else
   fi;
   if
-  :: log[m] < TAUGHT -> log[m] = TAUGHT
+  :: log[l] < PROMOTED -> learners[l] = learners[l] | BIT(m)
   :: else
   fi
 }
 
-inline promote(l) { /* as sole voter: all learners that keep up, in one step */
-  voters[cluster[l]] = BIT(l) | linked(l);
+inline send(l, m) {
+  log[m] = log[l];
+  learners[m] = learners[l]
+}
+
+/* As sole voter: all learners that have the newest configuration, in one step. */
+inline promote(l) {
+  voters[cluster[l]] = BIT(l) | taught(l);
   yielded[cluster[l]] = yielded[cluster[l]] & ~voters[cluster[l]]; /* those were other ids of theirs */
   wiped[cluster[l]] = wiped[cluster[l]] & ~voters[cluster[l]];
-  log[l] = PROMOTED
+  log[l] = PROMOTED;
+  learners[l] = 0
 }
 
 #define is_streaming(l, m) (can_link(l, m) || can_send(l, m))
@@ -509,24 +563,10 @@ inline pass(n) {
   :: else
   fi;
   if
-  :: resting[n] > 0 -> resting[n]--
-  :: else
-  fi;
-  if
   :: up[n] && awake[n] < 3 -> awake[n]++
   :: else
   fi;
   done[n] = 0
-}
-
-/* Nothing is left of it: its number may be used again. */
-inline tidy(c, pairs) {
-  if
-  :: is_unused(c) ->
-     founder[c] = 0; voters[c] = 0; yielded[c] = 0; wiped[c] = 0;
-     apart = apart & ~(pairs)
-  :: else
-  fi
 }
 
 inline end_round() {
@@ -537,7 +577,7 @@ inline end_round() {
   :: k < SLOTS && mail[k] == NONE -> k++
   od;
   pass(1); pass(2); pass(3);
-  tidy(1, PAIR(1, 2) | PAIR(1, 3)); tidy(2, PAIR(1, 2) | PAIR(2, 3)); tidy(3, PAIR(1, 3) | PAIR(2, 3));
+  tidy_all();
   if
   :: holder != 0 && is_fresh(holder) && listened < LISTEN -> listened++
   :: else
@@ -558,7 +598,7 @@ inline stream_calmly(l, m) {
   :: else
   fi;
   if
-  :: can_send(l, m) -> log[m] = log[l]
+  :: can_send(l, m) -> send(l, m)
   :: else
   fi
 }
@@ -594,17 +634,17 @@ inline calm_down() {
   :: d_step { up[n] && leads(n) && log[n] < COMMAND -> log[n] = COMMAND; check_one_cluster() }               \
   :: d_step { can_promote(n) -> promote(n); check_one_cluster() }                                            \
   :: d_step { up[n] && crashes > 0 -> crashes--; stop(n); skip }                                             \
-  :: d_step { (up[n] || !is_fresh(n)) && wipes > 0 -> wipes--; wipe(n); skip }
+  :: d_step { !is_fresh(n) && wipes > 0 -> wipes--; wipe(n); skip }
 
 #define MAIL(slot)                                                                                           \
   :: d_step { mail[slot] != NONE -> deliver(slot, 0); skip }                                                 \
   :: d_step { is_young(slot) && losses > 0 -> losses--; take_out(slot); skip }                               \
-  :: d_step { is_young(slot) && losses > 0 -> losses--; delay(slot); skip }                                  \
-  :: d_step { is_young(slot) && losses > 0 && has_room -> losses--; deliver(slot, 1); skip }
+  :: d_step { is_young(slot) && delays > 0 -> delays--; delay(slot); skip }                                  \
+  :: d_step { is_young(slot) && delays > 0 && has_room -> delays--; deliver(slot, 1); skip }
 
 #define STREAM(l, m)                                                                                         \
   :: d_step { can_link(l, m) -> link(l, m); check_one_cluster() }                                            \
-  :: d_step { can_send(l, m) -> log[m] = log[l]; check_one_cluster() }
+  :: d_step { can_send(l, m) -> send(l, m); check_one_cluster() }
 
 active proctype world() {
   do
