@@ -50,7 +50,7 @@
 
 /* age: 2, from: 2, kind: 3, cluster: 2, established: 1, leads: 1, to: 2 (0: the election address) bits */
 #define YOUNG 3   /* arrives before the next turn */
-#define DELAYED 2 /* arrives in this round or the next */
+#define DELAYED 2 /* arrives in the next round */
 #define LAST 1    /* arrives in this round */
 #define NONE 0    /* an empty slot */
 #define PACK(from, kind, to)                                                                                 \
@@ -188,6 +188,7 @@ inline check_nobody_counts_on(n, c) {
 /* ---- Datagrams ---- */
 
 #define has_room (mail[SLOTS - 1] == NONE)
+#define is_due(slot) (mail[slot] != NONE && AGE(mail[slot]) != DELAYED)
 #define is_young(slot) (mail[slot] != NONE && AGE(mail[slot]) == YOUNG)
 #define some_mail_is(age) (AGE(mail[0]) == (age) || AGE(mail[1]) == (age))
 #define mail_names(slot, c) (mail[slot] != NONE && CLUSTER(mail[slot]) == (c))
@@ -637,7 +638,7 @@ inline calm_down() {
   :: d_step { !is_fresh(n) && wipes > 0 -> wipes--; wipe(n); skip }
 
 #define MAIL(slot)                                                                                           \
-  :: d_step { mail[slot] != NONE -> deliver(slot, 0); skip }                                                 \
+  :: d_step { is_due(slot) -> deliver(slot, 0); skip }                                                       \
   :: d_step { is_young(slot) && losses > 0 -> losses--; take_out(slot); skip }                               \
   :: d_step { is_young(slot) && delays > 0 -> delays--; delay(slot); skip }                                  \
   :: d_step { is_young(slot) && delays > 0 && has_room -> delays--; deliver(slot, 1); skip }
