@@ -3,7 +3,10 @@
 #include "cli/options.h"
 #include "coracle/version.h"
 #include "disk/secret.h"
+#include "join/message.h"
 #include "net/serve.h"
+#include "offline/inspect.h"
+#include "offline/recover.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -120,6 +123,16 @@ static const struct option serve_table[] = {
         .help = "The node's folder, made if it is missing. One process at a time can use it.",
     },
     {
+        .name = "storage",
+        .kind = OPTION_CHOICE,
+        .offset = FIELD(storage),
+        .choices = "disk|memory", /* as enum serve_storage counts */
+        .initial = "disk",
+        .help =
+            "Where the node keeps what it has acknowledged. With memory it begins anew at every start, as "
+            "another member: what a majority of the nodes forgets at once is lost. The same on all nodes.",
+    },
+    {
         .name = "secret-file",
         .kind = OPTION_TEXT,
         .offset = FIELD(secret_file),
@@ -161,6 +174,28 @@ static const struct option serve_table[] = {
         .min = 1024,
         .max = 4000000, /* with its collection, id and conditions it must fit CORACLE_RAFT_ENTRY_BYTES_MAX */
         .help = "The largest document that is taken. The same on all nodes.",
+    },
+    {
+        .name = "max-data-bytes",
+        .kind = OPTION_NUMBER,
+        .offset = FIELD(data_bytes_max),
+        .value = "BYTES",
+        .initial_help = "0, which means three quarters of the memory that the process may use",
+        .max = 1ull << 50,
+        .help = "How large all documents together may get, with their collections and ids; beyond it only "
+                "deletes are "
+                "taken. The same on all nodes.",
+    },
+    {
+        .name = "compact-bytes",
+        .kind = OPTION_NUMBER,
+        .offset = FIELD(compact_bytes),
+        .value = "BYTES",
+        .initial = "67108864",
+        .min = 4096,
+        .max = 1ull << 40,
+        .help = "A snapshot takes the place of the log when the log has this many bytes, and more than the "
+                "snapshot would have.",
     },
     {
         .name = "max-connections",
@@ -289,6 +324,95 @@ static int secret_command(int argc, char **argv) {
   return generate_secret(argc == 3 ? argv[2] : NULL);
 }
 
+/* ---- inspect, recover ---- */
+
+static bool name_member(const struct coracle_raft_member *member, struct bytes *name) {
+  struct join_member info;
+  if (join_member_decode(member, &info) != 0) return false;
+  bytes_append_string(name, info.name);
+  return true;
+}
+
+static bool check_inspect(const void *values, struct bytes *why) {
+  const struct inspect_options *options = values;
+  if (options->from <= options->to) return true;
+  bytes_printf(why, "--from %" PRIu64 " is after --to %" PRIu64, options->from, options->to);
+  return false;
+}
+
+static int inspect_command(int argc, char **argv) {
+  static const struct option table[] = {
+      {
+          .name = "json",
+          .kind = OPTION_FLAG,
+          .offset = offsetof(struct inspect_options, json),
+          .help = "One JSON object; with --log one for each entry, on a line.",
+      },
+      {
+          .name = "log",
+          .kind = OPTION_FLAG,
+          .offset = offsetof(struct inspect_options, log),
+          .help = "Prints the log instead, an entry a line.",
+      },
+      {
+          .name = "from",
+          .kind = OPTION_NUMBER,
+          .offset = offsetof(struct inspect_options, from),
+          .value = "INDEX",
+          .initial = "0",
+          .max = UINT64_MAX,
+          .help = "The first entry that --log prints.",
+      },
+      {
+          .name = "to",
+          .kind = OPTION_NUMBER,
+          .offset = offsetof(struct inspect_options, to),
+          .value = "INDEX",
+          .initial_help = "the last one",
+          .max = UINT64_MAX,
+          .help = "The last entry that --log prints.",
+      },
+  };
+  static const struct option_command command = {
+      .name = "inspect",
+      .summary = "Tells what is in a node's data directory, all damage that can be found in it, and what a start "
+                 "would do. It changes nothing, and may be used while a node runs. Exit status: 0 sound, 1 "
+                 "damaged, 2 it could not be looked at.",
+      .options = table,
+      .options_n = sizeof table / sizeof table[0],
+      .argument = "DATA",
+      .argument_offset = offsetof(struct inspect_options, path),
+      .check = check_inspect,
+  };
+  struct inspect_options options = {.to = UINT64_MAX, .name_member = name_member};
+  int status = options_read(&command, argc, argv, &options);
+  return status == OPTIONS_GO_ON ? (int)inspect(&options) : status;
+}
+
+static int recover_command(int argc, char **argv) {
+  static const struct option table[] = {
+      {
+          .name = "yes",
+          .kind = OPTION_FLAG,
+          .offset = offsetof(struct recover_options, yes),
+          .help = "Do not ask.",
+      },
+  };
+  static const struct option_command command = {
+      .name = "recover",
+      .summary = "For a node whose cluster has lost its majority for good: makes it the only voter of a new "
+                 "cluster, with all documents that it has. The node must not be running. Tells what there is and "
+                 "what will be lost, and asks first. Exit status: 0 done, 1 not done.",
+      .options = table,
+      .options_n = sizeof table / sizeof table[0],
+      .argument = "DATA",
+      .argument_offset = offsetof(struct recover_options, path),
+  };
+  struct recover_options options = {.name_member = name_member};
+  int status = options_read(&command, argc, argv, &options);
+  return status == OPTIONS_GO_ON ? recover(&options) : status;
+}
+
 /* ---- The other subcommands ---- */
 
 static int version_command(int argc, char **argv) {
@@ -307,6 +431,8 @@ static const struct subcommand {
     {"serve", serve_command, "run one node"},
     {"demo", demo, "start three nodes on this host and show what they do"},
     {"secret", secret_command, "make a cluster secret"},
+    {"inspect", inspect_command, "tell what is in a data directory, and whether it is sound"},
+    {"recover", recover_command, "make the survivor of a lost majority a cluster of its own"},
     {"version", version_command, "print the version"},
     {"help", help_command, "print this text"},
 };
@@ -319,7 +445,7 @@ static void print_usage(FILE *out) {
         out);
   for (size_t i = 0; i < SUBCOMMANDS_N; i++)
     fprintf(out, "  %-8s  %s\n", subcommands[i].name, subcommands[i].help);
-  fputs("\n'coracle COMMAND --help' tells the options of serve and demo.\n", out);
+  fputs("\n'coracle COMMAND --help' tells the options of a command.\n", out);
 }
 
 static int help_command(int argc, char **argv) {

@@ -60,6 +60,11 @@ static bool leader_takes_write(struct exchange *x) {
     answer_problem(&x->answer, PROBLEM_WRITES_STOPPED, "%s", x->view->writes_stopped);
     return false;
   }
+  /* Before the other: where there is no room, an entry of its own term may not get through either. */
+  if (x->view->disk_full != NULL) {
+    answer_problem(&x->answer, PROBLEM_DISK_FULL, "%s", x->view->disk_full);
+    return false;
+  }
   return leader_is_ready(x);
 }
 

@@ -21,6 +21,7 @@ struct api *api_new(const struct api_options *options) {
   assert(options->document_bytes_max <= API_DOCUMENT_BYTES_LIMIT);
   api->name = memory_strndup(options->name, strlen(options->name));
   api->document_bytes_max = options->document_bytes_max;
+  api->data_bytes_max = options->data_bytes_max;
   api->follower_writes = options->follower_writes;
   token_format(options->token, api->token);
   ulids_init(&api->ulids, options->seed);

@@ -21,8 +21,18 @@ struct api_options {
   const char *name;          /* of this node; copied */
   uint64_t seed;             /* of the ids that POST makes */
   size_t document_bytes_max; /* at most API_DOCUMENT_BYTES_LIMIT */
+  uint64_t data_bytes_max;   /* of all documents; 0: no limit */
   enum api_follower_writes follower_writes;
   uint8_t token[WRITE_TOKEN_BYTES]; /* this node's write token: whoever presents it may write to this node */
+};
+
+/* How a node's storage does. */
+enum api_storage {
+  API_STORAGE_UNKNOWN, /* this node does not know */
+  API_STORAGE_MEMORY,  /* it has none that lasts */
+  API_STORAGE_FINE,
+  API_STORAGE_FULL,
+  API_STORAGE_HANGS,
 };
 
 /* What the rest of the node knows and the endpoints show; made by the node, borrowed for one call. */
@@ -38,6 +48,7 @@ struct api_member {
   uint64_t last_contact_ms; /* ago */
   bool up_known;
   bool up;
+  enum api_storage storage;
 };
 
 struct api_view {
@@ -58,11 +69,13 @@ struct api_view {
   const struct api_member *leader; /* points into members; NULL: none is known, or it is no longer heard */
   const char *no_leader_reason; /* one sentence; when leader is NULL: "need 2 of 3 voters, reached 1; ..." */
   const char *writes_stopped;   /* one sentence, on a leader that must not take writes; else NULL */
-  bool committed_own_term;      /* leader only: it has committed an entry of its term, so it may serve */
-  bool leader_linked;           /* follower only: the leader's stream is open, so it can be asked */
-  bool freshness_known;         /* it has once heard what is committed */
-  uint64_t staleness_ms;        /* how old its state may be, if known */
-  const uint8_t *leader_token;  /* WRITE_TOKEN_BYTES; NULL: not known */
+  const char *disk_full;    /* one sentence, on a leader that has, or whose voters have, no room for them */
+  enum api_storage storage; /* this node's */
+  bool committed_own_term;  /* leader only: it has committed an entry of its term, so it may serve */
+  bool leader_linked;       /* follower only: the leader's stream is open, so it can be asked */
+  bool freshness_known;     /* it has once heard what is committed */
+  uint64_t staleness_ms;    /* how old its state may be, if known */
+  const uint8_t *leader_token; /* WRITE_TOKEN_BYTES; NULL: not known */
 };
 
 struct api;

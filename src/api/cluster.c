@@ -32,6 +32,17 @@ enum api_action root_get(struct exchange *x) {
   return answer_object(x, &body);
 }
 
+static void member_storage(struct bytes *out, enum api_storage storage) {
+  static const char *const texts[] = {[API_STORAGE_MEMORY] = "memory",
+                                      [API_STORAGE_FINE] = "ok",
+                                      [API_STORAGE_FULL] = "full",
+                                      [API_STORAGE_HANGS] = "hangs"};
+  if (storage == API_STORAGE_UNKNOWN)
+    member_null(out, "storage");
+  else
+    member_string(out, "storage", slice_of(texts[storage]));
+}
+
 static void append_member(struct bytes *out, const struct api_member *member) {
   bytes_append_string(out, "{");
   member_node_id(out, "id", member->id);
@@ -50,6 +61,7 @@ static void append_member(struct bytes *out, const struct api_member *member) {
     member_bool(out, "up", member->up);
   else
     member_null(out, "up");
+  member_storage(out, member->storage);
   bytes_append_string(out, "}");
 }
 
@@ -99,24 +111,31 @@ enum api_action cluster_get(struct exchange *x) {
   member_u64(&body, "applied", x->view->applied);
   member_node_id(&body, "self", x->view->id);
   member_members(&body, x->view);
+  member_u64(&body, "data_bytes", store_bytes(replica_store(x->replica)));
+  if (x->api->data_bytes_max > 0)
+    member_u64(&body, "data_bytes_max", x->api->data_bytes_max);
+  else
+    member_null(&body, "data_bytes_max");
   member_u64(&body, "uptime_ms", x->view->uptime_ms);
   member_founded(&body, x->view);
   bytes_append_string(&body, "}");
   return answer_object(x, &body);
 }
 
-static enum api_action answer_ok(struct exchange *x) {
+/* That it is answered at all is the answer. */
+enum api_action livez_get(struct exchange *x) {
   struct bytes body = {0};
   bytes_append_string(&body, "{\"status\":\"ok\"}");
   return answer_object(x, &body);
 }
 
-/* That it is answered at all is the answer. */
-enum api_action livez_get(struct exchange *x) {
-  return answer_ok(x);
-}
-
+/* To be ready is to serve reads: a disk that takes no more is told beside it. */
 enum api_action readyz_get(struct exchange *x) {
+  struct bytes body = {0};
   x->answer.stale = x->consistency.stale;
-  return access_ready(x) ? answer_ok(x) : API_RESPONDED;
+  if (!access_ready(x)) return API_RESPONDED;
+  bytes_append_string(&body, "{\"status\":\"ok\"");
+  member_storage(&body, x->view->storage);
+  bytes_append_string(&body, "}");
+  return answer_object(x, &body);
 }

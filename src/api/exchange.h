@@ -11,6 +11,7 @@ enum { TOKEN_DIGITS = 2 * WRITE_TOKEN_BYTES };
 struct api {
   char *name; /* owned */
   size_t document_bytes_max;
+  uint64_t data_bytes_max;
   enum api_follower_writes follower_writes;
   char token[TOKEN_DIGITS + 1]; /* lower-case hexadecimal, as it stands in Authorization */
   struct ulids ulids;

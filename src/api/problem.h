@@ -40,7 +40,9 @@
   X(NOT_READY, 503, "not_ready", "This node cannot serve yet")                                               \
   X(WRITES_STOPPED, 503, "writes_stopped", "The leader takes no writes")                                     \
   X(BUSY, 503, "busy", "Too much is waiting to be committed")                                                \
-  X(OUTCOME_UNKNOWN, 504, "outcome_unknown", "The outcome of the write is not known")
+  X(OUTCOME_UNKNOWN, 504, "outcome_unknown", "The outcome of the write is not known")                        \
+  X(DISK_FULL, 507, "disk_full", "There is no room on the disk")                                             \
+  X(STORE_FULL, 507, "store_full", "The documents have all the room that they may have")
 
 enum problem {
 #define X(symbol, status, code, title) PROBLEM_##symbol,

@@ -7,12 +7,48 @@
 #include "api/preferences.h"
 #include "http/response.h"
 
+#include <inttypes.h>
+
 /* What api_call.kind remembers of a write. */
 enum kind { KIND_POST = 1, KIND_PUT, KIND_DELETE };
 
+/* By how much the documents grow with the command if it is applied to the store as it is now. */
+static uint64_t growth_of(const struct command *command, const struct store_record *current) {
+  if (command->type == COMMAND_DELETE) return 0;
+  const uint64_t replaced = current != NULL ? current->body_bytes : 0;
+  const uint64_t names = current != NULL ? 0 : command->collection.n + command->id.n;
+  return command->body.n > replaced ? names + command->body.n - replaced : 0;
+}
+
+static void answer_store_full(const struct exchange *x) {
+  const uint64_t bytes = store_bytes(replica_store(x->replica)), limit = x->api->data_bytes_max;
+  struct bytes body = {0};
+  problem_open(&body, PROBLEM_STORE_FULL,
+               "The documents have %" PRIu64 " bytes, and may have %" PRIu64
+               " (--max-data-bytes); delete some of them, or replace them by smaller ones.",
+               bytes, limit);
+  member_u64(&body, "data_bytes", bytes);
+  member_u64(&body, "data_bytes_max", limit);
+  answer_begin_problem(&x->answer, PROBLEM_STORE_FULL);
+  answer_end_problem(&x->answer, &body);
+}
+
+/* The leader decides when a write comes, and nobody when it is applied, where all nodes must do the same
+ * whatever their limits are. What waits is counted as if all of it took effect, so the limit may be met a
+ * little early; where a document that waits to be deleted is written again, a little late. */
+static bool has_room(const struct exchange *x, uint64_t growth) {
+  const uint64_t bytes = store_bytes(replica_store(x->replica)) + replica_pending_bytes(x->replica);
+  const uint64_t limit = x->api->data_bytes_max;
+  if (growth == 0 || limit == 0 || (bytes <= limit && growth <= limit - bytes)) return true;
+  answer_store_full(x);
+  return false;
+}
+
 static enum api_action propose(struct exchange *x, enum kind kind, struct command *command) {
   const struct store_record *current = store_get(replica_store(x->replica), command->collection, command->id);
+  const uint64_t growth = growth_of(command, current);
   if (!conditions_of_write(x, current ? current->revision : 0, command)) return API_RESPONDED;
+  if (!has_room(x, growth)) return API_RESPONDED;
   struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(command));
   if (entry == NULL) {
     answer_problem(&x->answer, PROBLEM_BUSY, "There is no memory for the write now; try again.");
@@ -21,7 +57,7 @@ static enum api_action propose(struct exchange *x, enum kind kind, struct comman
   command_encode(command, entry->data);
   x->call->kind = (uint8_t)kind;
   x->call->minimal = prefers_minimal(x->request);
-  replica_propose(x->replica, entry, x->waiter);
+  replica_propose(x->replica, entry, growth, x->waiter);
   return API_WAITING;
 }
 

@@ -13,7 +13,9 @@
   X(ENOTFOUND, -3, "not found")                                                                              \
   X(ENOTLEADER, -4, "not the leader")                                                                        \
   X(EBUSY, -5, "busy, try again")                                                                            \
-  X(EIO, -6, "input or output failed")
+  X(EIO, -6, "input or output failed")                                                                       \
+  X(EFULL, -7, "no space left")                                                                              \
+  X(EDAMAGED, -8, "damaged")
 
 enum coracle_error {
 #define X(name, code, text) CORACLE_##name = (code),

@@ -325,10 +325,27 @@ static bool read_environment(const struct option_command *command, const bool *g
   return true;
 }
 
+/* The command's argument, once; it is not empty. */
+static bool takes_argument(const struct option_command *command, const char *argument, void *values) {
+  if (command->argument == NULL || *argument == '\0' || *argument == '-') return false;
+  const char **field = (const char **)((char *)values + command->argument_offset);
+  if (*field != NULL) return false;
+  *field = argument;
+  return true;
+}
+
+static bool has_argument(const struct option_command *command, const void *values, struct bytes *error) {
+  if (command->argument == NULL) return true;
+  if (*(const char *const *)((const char *)values + command->argument_offset) != NULL) return true;
+  bytes_printf(error, "%s is missing; 'coracle %s --help' tells what it is", command->argument, command->name);
+  return false;
+}
+
 /* Reads one option at argv[*at] and moves *at behind it. */
 static bool read_argument(const struct option_command *command, int argc, char **argv, int *at, bool *given,
                           void *values, struct bytes *error) {
   const char *argument = argv[(*at)++];
+  if (takes_argument(command, argument, values)) return true;
   if (argument[0] != '-' || argument[1] == '\0') {
     bytes_append_string(error, "unexpected argument ");
     options_show(argument, error);
@@ -380,6 +397,7 @@ enum options_outcome options_parse(const struct option_command *command, int arg
     }
     if (!read_argument(command, argc, argv, &at, given, values, error)) return OPTIONS_BAD;
   }
+  if (!has_argument(command, values, error)) return OPTIONS_BAD;
   if (!read_environment(command, given, values, error)) return OPTIONS_BAD;
   if (command->check != NULL && !command->check(values, error)) return OPTIONS_BAD;
   error->n = 0;
@@ -432,7 +450,8 @@ static void help_of_option(const struct option *option, struct bytes *out) {
 }
 
 void options_help(const struct option_command *command, struct bytes *out) {
-  bytes_printf(out, "usage: coracle %s [--OPTION VALUE]...\n\n", command->name);
+  bytes_printf(out, "usage: coracle %s%s%s [--OPTION VALUE]...\n\n", command->name,
+               command->argument != NULL ? " " : "", command->argument != NULL ? command->argument : "");
   append_wrapped(out, command->summary, 0);
   for (size_t i = 0; i < command->options_n; i++) help_of_option(&command->options[i], out);
   bytes_append_string(out, "\n  --help\n      This text.\n");

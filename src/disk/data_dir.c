@@ -49,3 +49,31 @@ int data_dir_open(const char *path, char *why, size_t why_bytes) {
 void data_dir_close(int lock) {
   close(lock);
 }
+
+/* A lock that can be shared, to be read only, and let go at once. */
+static int look_at_lock(int directory, bool *in_use) {
+  const int lock = openat(directory, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  *in_use = false;
+  if (lock < 0) return errno == ENOENT ? 0 : -1;
+  int result = flock(lock, LOCK_SH | LOCK_NB);
+  int reason = errno;
+  if (result != 0 && reason == EWOULDBLOCK) {
+    *in_use = true;
+    result = 0;
+  }
+  close(lock);
+  errno = reason;
+  return result;
+}
+
+int data_dir_look(const char *path, bool *in_use, char *why, size_t why_bytes) {
+  const int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int result = directory < 0 ? -1 : look_at_lock(directory, in_use);
+  const int reason = errno;
+  if (result != 0)
+    snprintf(why, why_bytes, "cannot %s %s: %s", directory < 0 ? "open" : "tell who uses", path,
+             strerror(reason));
+  if (directory >= 0) close(directory);
+  if (result == 0) return 0;
+  return reason == ENOENT ? CORACLE_ENOTFOUND : CORACLE_EIO;
+}

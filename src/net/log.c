@@ -12,7 +12,7 @@
 /* Whether a write may block is a property of the open file, and stderr's is shared with whoever started us:
  * so a pipe or a terminal is opened once more, for ourselves. Where that is not allowed, poll(2) before the
  * write does. */
-void log_open(struct log *log, enum node_log_level level, const char *name) {
+void log_init(struct log *log, enum node_log_level level, const char *name) {
   struct stat status;
   *log = (struct log){.fd = STDERR_FILENO, .level = level, .name = name};
   if (fstat(STDERR_FILENO, &status) != 0) return;

@@ -19,7 +19,7 @@ struct log {
   uint64_t dropped;          /* lines since the last that got through */
 };
 
-void log_open(struct log *, enum node_log_level, const char *name);
+void log_init(struct log *, enum node_log_level, const char *name);
 void log_close(struct log *);
 /* One line; control characters in it are printed as '?'. */
 __attribute__((format(printf, 3, 4))) void log_printf(struct log *, enum node_log_level, const char *, ...);

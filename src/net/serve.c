@@ -4,8 +4,11 @@
 #include "coracle/version.h"
 #include "disk/data_dir.h"
 #include "disk/secret.h"
+#include "net/durable.h"
 #include "net/listener.h"
+#include "net/memory_limit.h"
 #include "net/place.h"
+#include "net/recovery.h"
 #include "net/udp.h"
 
 #include <inttypes.h>
@@ -34,6 +37,8 @@ struct start {
   uint8_t secret[NODE_SECRET_BYTES];
   struct address http;       /* as bound */
   struct address advertised; /* as others reach it */
+  struct log log;            /* until the shell has its own */
+  struct recovery recovery;  /* disk storage */
   char why[WHY_BYTES];       /* one sentence, when something failed */
 };
 
@@ -96,11 +101,33 @@ static int find_secret(struct start *start) {
   return error == CORACLE_EIO ? STATUS_FAILED : STATUS_REFUSED;
 }
 
-static struct node *new_node(const struct start *start, const struct shell *shell) {
+static bool is_durable(const struct start *start) {
+  return start->options->storage == SERVE_DISK;
+}
+
+/* The rest is for what is kept beside the documents: indexes, the log, connections. */
+static uint64_t data_bytes_max(const struct serve_options *options) {
+  return options->data_bytes_max != 0 ? options->data_bytes_max : memory_limit_bytes() / 4 * 3;
+}
+
+/* Memory storage is a new node at every start; on disk it is the one that the directory tells of. */
+static void choose_identity(struct start *start, struct node_options *node) {
+  if (is_durable(start)) {
+    node->durable = true;
+    node->id = start->recovery.found.id;
+    node->start = start->recovery.found.start;
+    node->restored = &start->recovery.restored;
+    return;
+  }
+  node->start = shell_wall_ms();
+  do randombytes_buf(&node->id, sizeof node->id);
+  while (node->id == 0);
+}
+
+static struct node *new_node(struct start *start, const struct shell *shell) {
   const struct serve_options *options = start->options;
   struct node_options node = {
       .name = start->name,
-      .start = shell_wall_ms(),
       .election = options->election,
       .peers = options->peers,
       .expect = (uint32_t)options->expect,
@@ -109,12 +136,13 @@ static struct node *new_node(const struct start *start, const struct shell *shel
       .heartbeat_ms = (uint32_t)options->heartbeat_ms,
       .election_timeout_ms = (uint32_t)options->election_timeout_ms,
       .document_bytes_max = options->document_bytes_max,
+      .data_bytes_max = data_bytes_max(options),
+      .compact_bytes = options->compact_bytes,
       .connections_max = options->connections_max,
       .follower_writes = options->follower_writes,
       .wall_ms = shell_wall_ms(),
   };
-  do randombytes_buf(&node.id, sizeof node.id);
-  while (node.id == 0);
+  choose_identity(start, &node);
   randombytes_buf(&node.seed, sizeof node.seed);
   randombytes_buf(node.token, sizeof node.token);
   randombytes_buf(node.store_key, sizeof node.store_key);
@@ -134,9 +162,11 @@ static void log_start(struct shell *shell, const struct start *start) {
   if (!address_equal(&start->http, &start->advertised))
     log_printf(&shell->log, NODE_LOG_INFO, "others reach this node's http at %s",
                address_format(&start->advertised, http));
-  log_printf(&shell->log, NODE_LOG_INFO, "data directory %s", (const char *)start->data_dir.data);
+  log_printf(&shell->log, NODE_LOG_INFO, "data directory %s%s", (const char *)start->data_dir.data,
+             is_durable(start) ? "" : ", not used: storage is memory, which ends with the process");
   log_printf(&shell->log, NODE_LOG_INFO, "secret file %s%s", (const char *)start->secret_file.data,
              start->secret_made ? ", made just now" : "");
+  if (is_durable(start)) recovery_log(&start->recovery, &shell->log);
 }
 
 static void explain_udp_failure(struct start *start, int error) {
@@ -178,11 +208,34 @@ static int run(struct start *start, int listener) {
   raise_descriptor_limit(shell, start->options->connections_max);
   log_start(shell, start);
   shell->node = new_node(start, shell);
+  if (is_durable(start)) {
+    recovery_done(&start->recovery);
+    if (durable_start(shell, start->recovery.disk) != 0) {
+      snprintf(start->why, sizeof start->why, "cannot start a thread for the disk");
+      goto close_shell;
+    }
+  }
   status = shell_run(shell);
 close_shell:
   shell_close(shell);
 free_shell:
   free(shell);
+  return status;
+}
+
+/* The same, and before that what the directory holds. */
+static int recover_and_run(struct start *start, int listener) {
+  const char *data_dir = (const char *)start->data_dir.data;
+  if (!is_durable(start)) return run(start, listener);
+  log_init(&start->log, start->options->log_level, start->name);
+  int status = STATUS_FAILED;
+  if (recovery_open(&start->recovery, data_dir, &start->log, start->why, sizeof start->why) == 0) {
+    status = run(start, listener);
+    recovery_close(&start->recovery);
+  } else {
+    close(listener);
+  }
+  log_close(&start->log);
   return status;
 }
 
@@ -211,7 +264,7 @@ int serve(const struct serve_options *options) {
     close(listener);
     goto done;
   }
-  status = run(&start, listener);
+  status = recover_and_run(&start, listener);
   data_dir_close(lock);
 done:
   if (start.why[0] != '\0') fprintf(stderr, "coracle serve: %s\n", start.why);

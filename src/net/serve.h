@@ -5,18 +5,23 @@
 
 #include "node/node.h"
 
+enum serve_storage { SERVE_DISK, SERVE_MEMORY };
+
 struct serve_options {
-  struct address election;   /* UDP */
-  struct address_list peers; /* all nodes' election addresses, `election` among them; empty: they share it */
-  uint64_t expect;           /* voters to wait for before writes are taken; 0: as many as peers, or 1 */
-  struct address http;       /* TCP; family NONE: 127.0.0.1, the first free port from 8001; port 0: any */
-  struct address advertise;  /* where others reach it; family NONE: there, port 0: at that port */
-  const char *name;          /* NULL: HOSTNAME-PORT */
-  const char *data_dir;      /* NULL: one of that name where XDG has data, in coracle/ */
-  const char *secret_file;   /* NULL: where XDG has configuration, in coracle/, made if there is none */
+  struct address election;    /* UDP */
+  struct address_list peers;  /* all nodes' election addresses, `election` among them; empty: they share it */
+  uint64_t expect;            /* voters to wait for before writes are taken; 0: as many as peers, or 1 */
+  struct address http;        /* TCP; family NONE: 127.0.0.1, the first free port from 8001; port 0: any */
+  struct address advertise;   /* where others reach it; family NONE: there, port 0: at that port */
+  const char *name;           /* NULL: HOSTNAME-PORT */
+  const char *data_dir;       /* NULL: one of that name where XDG has data, in coracle/ */
+  enum serve_storage storage; /* MEMORY: the directory is only locked */
+  const char *secret_file;    /* NULL: where XDG has configuration, in coracle/, made if there is none */
   uint64_t heartbeat_ms;
   uint64_t election_timeout_ms;
   uint64_t document_bytes_max;
+  uint64_t data_bytes_max; /* of all documents; 0: three quarters of the memory there is */
+  uint64_t compact_bytes;  /* of the log since the last snapshot, at least, when the next is taken */
   uint64_t connections_max;
   enum api_follower_writes follower_writes;
   enum node_log_level log_level; /* lines above it are not printed */

@@ -1,5 +1,6 @@
 #include "net/shell.h"
 
+#include "net/durable.h"
 #include "net/listener.h"
 #include "net/stream.h"
 #include "net/udp.h"
@@ -90,12 +91,13 @@ static void carry_out(struct shell *shell, const struct node_effect *effect) {
     shell->wake_ms = effect->at_ms;
     arm_wake(shell);
     break;
-  case NODE_PERSIST: /* never: this node's storage is memory */
+  case NODE_PERSIST:
+    durable_persist(shell, effect->persist);
     break;
   case NODE_EXIT:
     shell->exiting = true;
     shell->exit_status = effect->status;
-    uv_stop(&shell->loop);
+    listener_close(shell);
     break;
   }
 }
@@ -104,6 +106,10 @@ static void carry_out_all(struct shell *shell) {
   struct node_effect effect;
   shell->stepped = false;
   while (!shell->exiting && node_next_effect(shell->node, shell_now_ms(), &effect)) carry_out(shell, &effect);
+  if (shell->exiting)
+    durable_end(shell);
+  else
+    durable_hand_over(shell);
 }
 
 /* Tells the node what carrying out its effects has caused. */
@@ -123,7 +129,7 @@ static void on_again(uv_idle_t *idle) {
  * number of rounds the loop takes a look at its sockets before it goes on. */
 static void turn(struct shell *shell) {
   for (int round = 0; round < ROUNDS_PER_TURN_MAX; round++) {
-    if (shell->stepped) carry_out_all(shell);
+    if (shell->stepped && !shell->exiting) carry_out_all(shell);
     tell_consequences(shell);
     if (shell->exiting || !shell->stepped) {
       uv_idle_stop(&shell->again);
@@ -168,17 +174,18 @@ int shell_open(struct shell *shell, enum node_log_level level, const char *name)
   uv_timer_init(&shell->loop, &shell->wake);
   uv_timer_init(&shell->loop, &shell->accept_again);
   uv_timer_init(&shell->loop, &shell->sweep);
+  uv_timer_init(&shell->loop, &shell->disk_deadline);
   uv_udp_init(&shell->loop, &shell->udp);
 
   shell->loop.data = shell;
   shell->sigterm.data = shell->sigint.data = shell;
   shell->before_sleep.data = shell->after_sleep.data = shell;
-  shell->wake.data = shell->accept_again.data = shell->sweep.data = shell;
+  shell->wake.data = shell->accept_again.data = shell->sweep.data = shell->disk_deadline.data = shell;
   shell->listener = -1;
   list_init(&shell->streams);
   list_init(&shell->closing);
   list_init(&shell->drained);
-  log_open(&shell->log, level, name);
+  log_init(&shell->log, level, name);
   /* From here on a signal is noted, and told once the loop runs. */
   uv_signal_start(&shell->sigterm, on_signal, SIGTERM);
   uv_signal_start(&shell->sigint, on_signal, SIGINT);
@@ -196,15 +203,18 @@ int shell_run(struct shell *shell) {
 
 void shell_close(struct shell *shell) {
   uv_handle_t *const handles[] = {
-      (uv_handle_t *)&shell->sigterm,      (uv_handle_t *)&shell->sigint, (uv_handle_t *)&shell->before_sleep,
-      (uv_handle_t *)&shell->after_sleep,  (uv_handle_t *)&shell->again,  (uv_handle_t *)&shell->wake,
-      (uv_handle_t *)&shell->accept_again, (uv_handle_t *)&shell->sweep,  (uv_handle_t *)&shell->udp,
+      (uv_handle_t *)&shell->sigterm,      (uv_handle_t *)&shell->sigint,
+      (uv_handle_t *)&shell->before_sleep, (uv_handle_t *)&shell->after_sleep,
+      (uv_handle_t *)&shell->again,        (uv_handle_t *)&shell->wake,
+      (uv_handle_t *)&shell->accept_again, (uv_handle_t *)&shell->sweep,
+      (uv_handle_t *)&shell->udp,          (uv_handle_t *)&shell->disk_deadline,
   };
   shell->exiting = true;
   for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) uv_close(handles[i], NULL);
   udp_release_election(shell);
   listener_close(shell);
   streams_close(shell);
+  durable_close(shell);
   uv_run(&shell->loop, UV_RUN_DEFAULT); /* for the close callbacks */
   int error = uv_loop_close(&shell->loop);
   assert(error == 0);

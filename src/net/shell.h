@@ -1,5 +1,5 @@
 /* The shell around one node: what its files share. serve.c starts and ends it, shell.c runs the turns, udp.c,
- * listener.c and stream.c carry out the effects.
+ * listener.c, stream.c and durable.c carry out the effects.
  *
  * Callbacks of libuv tell the node what happened with shell_step(). What the node wants done is carried out
  * once per turn of the loop: before the loop sleeps, and again after it woke. What an effect causes there and
@@ -58,6 +58,13 @@ struct shell {
   struct list closing; /* struct stream, after NODE_CLOSE: its deadlines run */
   struct list drained; /* struct stream, NODE_DRAINED to be told */
   uv_timer_t sweep;    /* runs while `closing` is not empty */
+
+  /* durable.c */
+  struct disk_thread *disk_thread; /* NULL: storage is memory */
+  uint64_t persist_asked;          /* the newest sequence that was given to it */
+  uint64_t persisted;              /* the newest that the node was told of */
+  bool disk_full;                  /* as the node was told */
+  uv_timer_t disk_deadline;        /* runs when only the disk is waited for */
 
   char read_buffer[READ_BUFFER_BYTES];
 };

@@ -62,8 +62,7 @@ static void send_message(struct node *node, const struct coracle_raft_message *m
 
 /* ---- The core's effects ---- */
 
-/* NULL when the configuration does not have it. */
-static const char *member_name(struct node *node, uint64_t id, struct join_member *info) {
+const char *consensus_member_name(struct node *node, uint64_t id, struct join_member *info) {
   const struct coracle_raft_configuration *configuration =
       coracle_raft_latest_configuration(replica_raft(node->replica));
   const struct coracle_raft_member *member = coracle_raft_configuration_find(configuration, id);
@@ -101,7 +100,7 @@ static void log_role(struct node *node) {
                step_down_text(status->stepped_down));
   }
   node->logged_role = status->role;
-  const char *name = member_name(node, status->leader, &info);
+  const char *name = consensus_member_name(node, status->leader, &info);
   if (!leads && status->leader != 0 && name != NULL &&
       (status->leader != node->logged_leader || status->term != node->logged_term))
     effect_log(node, NODE_LOG_INFO, "following %s in term %" PRIu64, name, status->term);
@@ -123,7 +122,7 @@ static bool log_configuration(struct node *node) {
     for (uint32_t i = 0; i < configuration->members_n; i++) {
       struct join_member info;
       if (configuration->members[i].voter != (voter == 1)) continue;
-      const char *name = member_name(node, configuration->members[i].id, &info);
+      const char *name = consensus_member_name(node, configuration->members[i].id, &info);
       bytes_printf(&line, "%s %s", separator, name != NULL ? name : "?");
       separator = ",";
     }
@@ -171,7 +170,7 @@ bool consensus_step(struct node *node, struct coracle_raft_event *event) {
 static void flush_proposals(struct node *node) {
   const struct coracle_raft_effects *effects;
   if (!replica_has_proposals(node->replica)) return;
-  if (storage_is_full(node)) {
+  if (storage_is_behind(node)) {
     replica_refuse(node->replica);
     return;
   }
@@ -219,7 +218,8 @@ static void begin(struct node *node, const struct coracle_raft_configuration *fo
 
 void consensus_restore(struct node *node, const struct node_restored *restored) {
   const struct coracle_raft_effects *effects;
-  int error = replica_restore(node->replica, &restored->raft, restored->image, node->now_ms, &effects);
+  const struct replica_image image = {.next = restored->next_image, .context = restored->image};
+  int error = replica_restore(node->replica, &restored->raft, &image, node->now_ms, &effects);
   if (error != 0) {
     fprintf(stderr, "coracle: what storage holds does not fit together: %s\n", coracle_raft_strerror(error));
     abort();
@@ -262,6 +262,7 @@ static void start_afresh(struct node *node) {
   consensus_start(node);
   node->member = false;
   node->view_valid = false;
+  node->states_told = 0;
   node->logged_role = CORACLE_RAFT_FOLLOWER;
   node->logged_term = node->logged_leader = node->logged_configuration = node->committed_configuration = 0;
   node->texts_index = node->texts_term = 0;
@@ -336,6 +337,7 @@ bool consensus_settle(struct node *node) {
   bool any = false;
   while (storage_settle(node)) any = true;
   while (snapshots_tend(node)) any = true;
+  any = reports_tend(node) || any;
   any = answer_results(node) || any;
   while (join_next_action(node->join, &action)) {
     any = true;

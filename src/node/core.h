@@ -8,6 +8,7 @@
  *   datagrams.c    envelopes in and out
  *   replays.c      which of them are copies
  *   links.c        replication streams, to followers and from the leader
+ *   reports.c      what nodes tell each other over them beside Raft's messages
  *   clients.c      HTTP connections: requests in order, answers in order, deadlines
  *   forward.c      a follower's connection to the leader, for --follower-writes=forward
  *   view.c         what the endpoints show of the node */
@@ -23,6 +24,7 @@
 #include "wire/datagram.h"
 #include "wire/raft_message.h"
 #include "wire/replay.h"
+#include "wire/report.h"
 
 enum {
   PIPELINE_MAX = 256,               /* requests of one connection not yet answered */
@@ -36,9 +38,12 @@ enum {
   DRAIN_DEADLINE_MS = 30000, /* a client that reads nothing for so long */
   LINK_DEADLINE_MS = 5000,   /* from connecting to the first frame */
   DEADLINE_CHECK_MS = 500,
-  STOP_MS = 1000,       /* what SIGTERM gives connections to end */
-  SLEPT_HEARTBEATS = 2, /* between two steps: this process was stopped, or had no processor */
-  READING_MS = 10,      /* what it then takes to read its sockets before it looks at the clock */
+  STOP_MS = 1000,             /* what SIGTERM gives connections to end */
+  DISK_FULL_BYTES_MAX = 1536, /* the sentence for clients: names of 16 members, and a little */
+  SLEPT_HEARTBEATS = 2,       /* between two steps: this process was stopped, or had no processor */
+  READING_MS = 10,            /* what it then takes to read its sockets before it looks at the clock */
+  STORAGE_HANGS_MS = 5000,    /* with something on its way there, and nothing durable meanwhile */
+  EXIT_STATUS_DIFFERENT = 3,  /* of the process, when its documents are not the leader's */
 };
 
 /* A request that is being answered. */
@@ -102,8 +107,10 @@ struct node_stream {
   uint8_t random[SEAL_RANDOM_BYTES]; /* this side's, for the keys */
   struct seal_stream seal_out, seal_in;
   size_t out_ready; /* bytes of `out` that leave as they are; plain frames follow, to be sealed */
-  uint8_t token[WRITE_TOKEN_BYTES]; /* FOLLOWER: what it is to be shown */
-  struct address peer_http;         /* FOLLOWER, FORWARD */
+  uint8_t token[WRITE_TOKEN_BYTES];    /* FOLLOWER: what it is to be shown */
+  struct address peer_http;            /* FOLLOWER, FORWARD */
+  bool told_storage;                   /* LEADER: how this node's storage does, ... */
+  enum storage_condition storage_told; /* ... namely so */
 
   /* STREAM_FORWARD */
   bool connected;
@@ -148,6 +155,8 @@ struct storage {
   uint8_t cluster[JOIN_CLUSTER_BYTES];
   struct queue persisting; /* of struct persisting, oldest first */
   size_t unstored_bytes;   /* of what is on its way to the disk, and of what waits for it */
+  uint64_t moved_ms;       /* when something last became durable, or began to wait for it */
+  bool full;               /* there is no room on it for more than that */
 };
 
 /* An effect as queued: bytes and text lie in node->arena. */
@@ -159,11 +168,18 @@ struct queued_effect {
   struct persist_copy *persists; /* what effect.persist points to, owned; NULL: no PERSIST */
 };
 
+/* What the follower over whose open stream it came has said of its storage. */
+struct peer_storage {
+  uint64_t id;
+  enum storage_condition condition;
+};
+
 /* What view.c prepares of each member; rebuilt when the configuration changes. */
 struct member_text {
   uint64_t id;
   char name[JOIN_NAME_BYTES_MAX + 1];
   char http[ADDRESS_TEXT_MAX];
+  bool memory_storage;
 };
 
 struct node {
@@ -199,6 +215,10 @@ struct node {
   uint64_t faults_logged_ms;
 
   struct storage storage;
+  enum storage_condition storage_logged; /* how it does, as the log has it */
+  struct peer_storage peers_storage[CORACLE_RAFT_MEMBERS_MAX];
+  size_t peers_storage_n;
+  uint64_t states_told;    /* index of the newest state that followers were told; 0: none */
   uint64_t image_sequence; /* of the last chunk of an own image; the node's */
   struct queue held;       /* of struct held */
 
@@ -222,6 +242,7 @@ struct node {
   struct api_member members[CORACLE_RAFT_MEMBERS_MAX];
   struct member_text texts[CORACLE_RAFT_MEMBERS_MAX];
   uint64_t texts_index, texts_term; /* of the configuration entry they were made from */
+  char disk_full[DISK_FULL_BYTES_MAX];
 };
 
 /* effects.c */
@@ -258,6 +279,8 @@ bool consensus_settle(struct node *);
 void consensus_situation(struct node *, struct join_situation *);
 /* Something changed that join/ judges by: a link, a role. */
 void consensus_changed(struct node *);
+/* NULL when the configuration does not have it; else in *info. */
+const char *consensus_member_name(struct node *, uint64_t id, struct join_member *info);
 void consensus_role_changed(struct node *);
 
 /* storage.c */
@@ -278,11 +301,15 @@ bool storage_has(const struct node *, uint64_t sequence);
 /* Takes over held->bytes, and sends them when what they rest on is durable. */
 void storage_send(struct node *, struct held *);
 void storage_persisted(struct node *, uint64_t sequence);
+/* There is no room on it any more, or there is again. */
+void storage_has_room(struct node *, bool room);
 /* Memory storage: it has everything at once. True if there was anything. */
 bool storage_settle(struct node *);
 /* The disk is so far behind that nothing more is to be taken in. */
-bool storage_is_full(const struct node *);
-void storage_copy_free(struct persist_copy *); /* NULL is fine */
+bool storage_is_behind(const struct node *);
+enum storage_condition storage_condition(const struct node *);
+uint64_t storage_wakeup_ms(const struct node *); /* when that may change by itself */
+void storage_copy_free(struct persist_copy *);   /* NULL is fine */
 void storage_free(struct node *);
 
 /* snapshots.c */
@@ -321,6 +348,17 @@ struct node_stream *link_find(struct node *, uint64_t peer, enum stream_kind);
 void link_close_followers(struct node *);
 /* The output is about to leave: seals the frames in it. */
 void link_seal(struct node_stream *);
+
+/* reports.c */
+/* Says what is new; true if there was anything. Ends the node when its documents are not the leader's. */
+bool reports_tend(struct node *);
+/* A frame from a peer over its stream; false: it is malformed. */
+bool reports_receive(struct node *, const struct node_stream *, const struct frame *);
+/* One to a follower. */
+void reports_stream_opened(struct node *, const struct node_stream *);
+/* What the peer last said of its storage; false: nothing, over the stream of now. */
+bool reports_storage_of(struct node *, uint64_t peer, enum storage_condition *);
+void reports_forget(struct node *, uint64_t peer);
 
 /* clients.c */
 void client_receive(struct node *, struct node_stream *, const uint8_t *data, size_t n);

@@ -137,6 +137,7 @@ void link_seal(struct node_stream *stream) {
 static void end_follower_link(struct node *node, struct node_stream *stream) {
   const bool was_open = stream->state == LINK_OPEN;
   stream->state = LINK_CONNECTING;
+  if (was_open) reports_forget(node, stream->peer);
   node_stream_close(node, stream);
   if (was_open && leads(node)) tell_core(node, CORACLE_RAFT_LINK_DOWN, stream->peer);
 }
@@ -168,6 +169,7 @@ static bool receive_follower_hello(struct node *node, struct node_stream *stream
   if (memcmp(hello.cluster, join_cluster(node->join), CLUSTER_ID_BYTES) != 0) return false;
   stream->state = LINK_OPEN;
   say_hello(node, stream);
+  reports_stream_opened(node, stream);
   tell_core(node, CORACLE_RAFT_LINK_UP, stream->peer);
   return true;
 }
@@ -178,6 +180,7 @@ void link_close_followers(struct node *node) {
     if (stream->kind != STREAM_FOLLOWER) continue;
     const bool last_words = stream->state == LINK_OPEN && stream->out.n > 0;
     if (last_words) link_seal(stream);
+    reports_forget(node, stream->peer);
     stream->state = LINK_CONNECTING; /* the core is no longer leader and asks for no report */
     if (last_words) /* whoever is to lead next is told in the step that ends this leadership */
       node_stream_close_after_flush(node, stream);
@@ -233,6 +236,7 @@ static bool receive_frame(struct node *node, struct node_stream *stream, const s
                                            : receive_hello(node, stream, frame);
   if (raft_frame_is_leaders(frame->type) != (stream->kind == STREAM_LEADER)) return false;
   if (stream->kind == STREAM_LEADER && stream != node->leader_stream) return false;
+  if (frame->type == FRAME_STORAGE || frame->type == FRAME_STATE) return reports_receive(node, stream, frame);
   return receive_message(node, stream, frame);
 }
 
@@ -247,7 +251,7 @@ void link_end(struct node *node, struct node_stream *stream) {
 
 /* What a leader sends goes to the disk, where there is room. */
 static bool is_to_wait(const struct node *node, const struct node_stream *stream) {
-  return stream->kind == STREAM_LEADER && storage_is_full(node);
+  return stream->kind == STREAM_LEADER && storage_is_behind(node);
 }
 
 /* Opens the next frame: 1, or 0 while it is not whole, or negative. */

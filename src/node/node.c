@@ -39,6 +39,7 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
   struct api_options api = {.name = node->name,
                             .seed = random_next(&node->random),
                             .document_bytes_max = options->document_bytes_max,
+                            .data_bytes_max = options->data_bytes_max,
                             .follower_writes = options->follower_writes};
   memcpy(api.token, options->token, sizeof api.token);
   node->api = api_new(&api);
@@ -233,6 +234,9 @@ void node_step(struct node *node, const struct node_event *event) {
   case NODE_PERSISTED:
     storage_persisted(node, event->sequence);
     break;
+  case NODE_STORAGE:
+    storage_has_room(node, !event->full);
+    break;
   case NODE_STOP:
     stop(node);
     break;
@@ -248,6 +252,7 @@ static void set_wake(struct node *node) {
   uint64_t at_ms = node->raft_wakeup_ms;
   if (join_wakeup_ms(node->join) < at_ms) at_ms = join_wakeup_ms(node->join);
   if (replica_reads_wakeup_ms(node->replica) < at_ms) at_ms = replica_reads_wakeup_ms(node->replica);
+  if (storage_wakeup_ms(node) < at_ms) at_ms = storage_wakeup_ms(node);
   if (!list_is_empty(&node->streams) && node->deadline_check_ms < at_ms) at_ms = node->deadline_check_ms;
   if (at_ms < node->reading_until_ms) at_ms = node->reading_until_ms;
   if (node->stopping) at_ms = node->stop_deadline_ms;

@@ -31,7 +31,10 @@ void node_stream_set_user(struct node_stream *, void *user);
 struct node_restored {
   uint8_t cluster[JOIN_CLUSTER_BYTES]; /* zero: it belonged to none */
   struct coracle_raft_restored raft;
-  struct slice image; /* of raft.snapshot; empty without one */
+  /* Reads the image of raft.snapshot, piece by piece: an empty one at the end; each is borrowed until the
+   * next call. False when it cannot be read. NULL without a snapshot. */
+  bool (*next_image)(void *image, struct slice *piece);
+  void *image;
 };
 
 /* One thing for storage to make durable. They are done in the order given, none is left out, and a crash
@@ -43,6 +46,9 @@ struct node_persist {
   bool identity;
   uint64_t id;
   uint8_t cluster[JOIN_CLUSTER_BYTES];
+  /* The image in it is one that this node has taken: where there is no room for it, it is left out, and
+   * PERSISTED says so. For any other, storage waits until there is room. */
+  bool own_image;
   const struct coracle_raft_persist *raft; /* NULL: nothing. Its own `sequence` is of no interest here */
 };
 
@@ -68,6 +74,8 @@ struct node_options {
   size_t document_bytes_max;
   size_t connections_max;
   enum api_follower_writes follower_writes;
+  uint64_t data_bytes_max;  /* of all documents (collections, ids and bodies): beyond it only deletes are
+                               taken; 0: no  limit */
   uint64_t wall_ms;         /* now, since 1970 */
   uint64_t compact_bytes;   /* see struct replica_options; 0: 64 MiB */
   uint32_t chunk_bytes_max; /* of an image in one frame; 0: 256 KiB */
@@ -91,6 +99,7 @@ enum node_event_type {
   NODE_CLOSED, /* stream: it has ended, failed, or could not be established; the pointer is dead after this,
                   and no effect names it any more */
   NODE_PERSISTED, /* everything up to persist sequence `sequence` is durable */
+  NODE_STORAGE,   /* `full`: storage has no room for more than what is under way; or it has room again */
   NODE_STOP,      /* SIGTERM: answer what waits and close; NODE_EXIT comes when done */
 };
 
@@ -102,7 +111,10 @@ struct node_event {
   struct address from; /* DATAGRAM */
   const uint8_t *data; /* DATAGRAM, RECEIVED: the caller's */
   size_t n;
-  uint64_t sequence; /* PERSISTED */
+  uint64_t sequence;  /* PERSISTED */
+  bool image_refused; /* PERSISTED: there was no room for an image of this node's own; nothing of it is stored
+                       */
+  bool full;          /* STORAGE */
 };
 
 /* A client connected to the HTTP port. NULL when there are too many: close it. */

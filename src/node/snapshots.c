@@ -12,7 +12,7 @@ void snapshots_begin_turn(struct node *node) {
 /* One chunk is on its way to the disk at a time, so that it is in nobody's way there. */
 static bool store_image(struct node *node) {
   struct coracle_raft_persist persist;
-  if (!storage_has(node, node->image_sequence) || storage_is_full(node)) return false;
+  if (!storage_has(node, node->image_sequence) || storage_is_behind(node)) return false;
   if (!replica_store_image(node->replica, &persist)) return false;
   node->image_sequence = storage_persist_image(node, &persist);
   return true;

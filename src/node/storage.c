@@ -90,6 +90,7 @@ static void give_out(struct node *node, const struct coracle_raft_persist *raft)
 
 static void put(struct node *node, const struct coracle_raft_persist *raft) {
   struct storage *storage = &node->storage;
+  if (storage->persisting.n == 0) storage->moved_ms = node->now_ms;
   struct persisting *persisting = queue_push(&storage->persisting);
   persisting->sequence = ++storage->sequence;
   persisting->core_sequence = raft != NULL ? raft->sequence : 0;
@@ -138,7 +139,7 @@ void storage_end_identity(struct node *node) {
   if (node->storage.identity_due) put(node, NULL);
 }
 
-bool storage_is_full(const struct node *node) {
+bool storage_is_behind(const struct node *node) {
   return node->storage.unstored_bytes >= UNSTORED_BYTES_MAX;
 }
 
@@ -182,7 +183,7 @@ static void send(struct node *node, struct held *held) {
  * taken in causes. */
 void storage_send(struct node *node, struct held *held) {
   const bool has = storage_has(node, held->after_sequence);
-  if (!has && (held->peer != 0 || !storage_is_full(node))) {
+  if (!has && (held->peer != 0 || !storage_is_behind(node))) {
     node->storage.unstored_bytes += held->bytes.n;
     *(struct held *)queue_push(&node->held) = *held;
     return;
@@ -209,11 +210,12 @@ static void release_held(struct node *node) {
 
 void storage_persisted(struct node *node, uint64_t sequence) {
   struct storage *storage = &node->storage;
-  const bool was_full = storage_is_full(node);
+  const bool was_full = storage_is_behind(node);
   struct coracle_raft_event event = {.type = CORACLE_RAFT_PERSISTED};
   assert(sequence <= storage->sequence);
   if (sequence <= storage->persisted) return;
   storage->persisted = sequence;
+  storage->moved_ms = node->now_ms;
   for (const struct persisting *first;
        (first = queue_at(&storage->persisting, 0)) != NULL && first->sequence <= sequence;) {
     if (first->core_sequence != 0) event.persisted = storage->persisted_core = first->core_sequence;
@@ -222,7 +224,31 @@ void storage_persisted(struct node *node, uint64_t sequence) {
   }
   if (event.persisted != 0) consensus_step(node, &event);
   release_held(node);
-  if (was_full && !storage_is_full(node)) link_continue(node);
+  if (was_full && !storage_is_behind(node)) link_continue(node);
+}
+
+void storage_has_room(struct node *node, bool room) {
+  if (node->storage.full == !room) return;
+  node->storage.full = !room;
+  node->storage.moved_ms = node->now_ms; /* what waits has begun to wait for another thing */
+  node->view_valid = false;
+}
+
+static uint64_t hangs_from_ms(const struct node *node) {
+  const bool waits = node->storage.persisting.n > 0 && !node->storage.full;
+  return waits ? node->storage.moved_ms + STORAGE_HANGS_MS : UINT64_MAX;
+}
+
+/* A process that was stopped has yet to read that all is done. */
+enum storage_condition storage_condition(const struct node *node) {
+  if (node->storage.full) return STORAGE_FULL;
+  if (node->now_ms < node->reading_until_ms) return node->storage_logged;
+  return node->now_ms >= hangs_from_ms(node) ? STORAGE_HANGS : STORAGE_FINE;
+}
+
+uint64_t storage_wakeup_ms(const struct node *node) {
+  const uint64_t at_ms = hangs_from_ms(node);
+  return at_ms > node->now_ms ? at_ms : UINT64_MAX;
 }
 
 bool storage_settle(struct node *node) {

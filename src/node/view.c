@@ -18,11 +18,34 @@ static void refresh_texts(struct node *node, const struct coracle_raft_status *s
     text->id = configuration->members[i].id;
     int error = join_member_decode(&configuration->members[i], &info);
     snprintf(text->name, sizeof text->name, "%s", error == 0 ? info.name : "?");
+    text->memory_storage = info.memory_storage;
     address_format(&info.http, text->http);
   }
 }
 
-static void fill_member(const struct node *node, const struct coracle_raft_status *status, size_t i,
+static enum api_storage storage_shown(enum storage_condition condition) {
+  switch (condition) {
+  case STORAGE_FULL:
+    return API_STORAGE_FULL;
+  case STORAGE_HANGS:
+    return API_STORAGE_HANGS;
+  case STORAGE_FINE:
+    break;
+  }
+  return API_STORAGE_FINE;
+}
+
+static enum api_storage own_storage(const struct node *node) {
+  return node->options.durable ? storage_shown(storage_condition(node)) : API_STORAGE_MEMORY;
+}
+
+static enum api_storage member_storage(struct node *node, size_t i, uint64_t id) {
+  enum storage_condition condition;
+  if (node->texts[i].memory_storage) return API_STORAGE_MEMORY;
+  return reports_storage_of(node, id, &condition) ? storage_shown(condition) : API_STORAGE_UNKNOWN;
+}
+
+static void fill_member(struct node *node, const struct coracle_raft_status *status, size_t i,
                         struct api_member *member) {
   const struct coracle_raft_peer_status *peer = &status->peers[i];
   const bool leads = status->role == CORACLE_RAFT_LEADER;
@@ -35,11 +58,35 @@ static void fill_member(const struct node *node, const struct coracle_raft_statu
                                 .match_known = leads,
                                 .match = peer->match,
                                 .contact_known = self || peer->last_contact_ms != 0,
-                                .up_known = self || leads};
+                                .up_known = self || leads,
+                                .storage = self ? own_storage(node) : member_storage(node, i, peer->id)};
   member->last_contact_ms =
       self || peer->last_contact_ms > node->now_ms ? 0 : node->now_ms - peer->last_contact_ms;
   member->up = self || (peer->link && peer->last_contact_ms != 0 &&
                         member->last_contact_ms < node->options.election_timeout_ms);
+}
+
+/* NULL while writes have where to go: this leader's storage, and that of a majority of the voters. One that
+ * is out of contact counts for none once another is full: what was taken could not be committed. */
+static const char *disk_full(struct node *node, const struct coracle_raft_status *status) {
+  size_t voters = 0, roomy = 0, full = 0, n = 0;
+  bool self_full = false;
+  node->disk_full[0] = '\0';
+  for (size_t i = 0; i < status->peers_n; i++) {
+    const struct api_member *member = &node->members[i];
+    const bool is_full = member->storage == API_STORAGE_FULL;
+    if (member->self && is_full) self_full = true;
+    if (!member->voter) continue;
+    voters++;
+    if (!is_full && (member->self || status->peers[i].link)) roomy++;
+    if (!is_full) continue;
+    n += (size_t)snprintf(node->disk_full + n, sizeof node->disk_full - n, "%s%s",
+                          full++ == 0 ? "There is no room for writes on the disk of " : ", ", member->name);
+  }
+  if (full == 0 || (!self_full && roomy > voters / 2)) return NULL;
+  snprintf(node->disk_full + n, sizeof node->disk_full - n,
+           "; make some there. Reads go on, and so do writes by themselves when there is room.");
+  return node->disk_full;
 }
 
 static void fill_view(struct node *node, struct api_view *view) {
@@ -59,6 +106,7 @@ static void fill_view(struct node *node, struct api_view *view) {
                             .applied = replica_applied(node->replica),
                             .members = node->members,
                             .members_n = situation.raft.peers_n,
+                            .storage = own_storage(node),
                             .committed_own_term = situation.raft.committed_own_term,
                             .freshness_known = situation.raft.fresh_ms != 0};
   if (view->freshness_known && view->now_ms > situation.raft.fresh_ms)
@@ -73,6 +121,7 @@ static void fill_view(struct node *node, struct api_view *view) {
   }
   if (situation.raft.role == CORACLE_RAFT_LEADER)
     view->writes_stopped = join_writes_stopped(node->join, &situation);
+  if (situation.raft.role == CORACLE_RAFT_LEADER) view->disk_full = disk_full(node, &situation.raft);
   if (view->leader != NULL)
     view->leader_token = join_leader_token(node->join, view->leader->id);
   else

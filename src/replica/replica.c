@@ -4,6 +4,7 @@
 #include "base/queue.h"
 #include "replica/reads.h"
 #include "replica/snapshot.h"
+#include "replica/states.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -14,7 +15,8 @@
 struct waiter {
   void *tag;                        /* the caller's */
   struct coracle_raft_entry *entry; /* queued only */
-  uint64_t index, term;             /* in the log only */
+  uint64_t growth_bytes;
+  uint64_t index, term; /* in the log only */
 };
 
 struct replica {
@@ -26,8 +28,10 @@ struct replica {
   struct queue queued;     /* of struct waiter: not yet proposed */
   struct queue waiting;    /* of struct waiter: in the log */
   struct queue results;    /* of struct replica_result */
+  uint64_t pending_bytes;  /* the growth of both */
   struct reads reads;
   struct snapshots snapshots;
+  struct states states;
   struct coracle_raft_entry **batch; /* scratch of replica_flush() */
   size_t batch_capacity;
 };
@@ -99,12 +103,17 @@ void replica_free(struct replica *r) {
 
 /* ---- Steps ---- */
 
+static void pop_waiter(struct replica *r, struct queue *waiters) {
+  r->pending_bytes -= ((struct waiter *)queue_at(waiters, 0))->growth_bytes;
+  queue_pop(waiters);
+}
+
 /* An entry of a term that is over stands no longer where its waiter expects it: it may come back with another
  * leader, or not. */
 static void lose_waiters(struct replica *r) {
   for (struct waiter *waiter; (waiter = queue_at(&r->waiting, 0)) != NULL;) {
     result_push(r, &(struct replica_result){.waiter = waiter->tag, .verdict = REPLICA_UNKNOWN});
-    queue_pop(&r->waiting);
+    pop_waiter(r, &r->waiting);
   }
 }
 
@@ -128,8 +137,9 @@ static void apply_committed(struct replica *r, uint64_t commit_index) {
     if (waiter != NULL && waiter->index != entry->index) waiter = NULL;
     assert(waiter == NULL || waiter->term == entry->term);
     if (entry->type == CORACLE_RAFT_COMMAND) apply_command(r, entry, waiter);
-    if (waiter != NULL) queue_pop(&r->waiting);
+    if (waiter != NULL) pop_waiter(r, &r->waiting);
     r->applied = entry->index;
+    states_note(&r->states, r->applied, r->store);
   }
 }
 
@@ -168,6 +178,7 @@ static void replace_store(struct replica *r, struct store *store) {
   r->applied = snapshot->index;
   r->established_by = snapshot->index; /* no other is taken */
   snapshots_keep(&r->snapshots, store, snapshot);
+  states_note(&r->states, r->applied, store);
 }
 
 /* The image goes before all that is committed after it. A leader installs none, so nobody waits here any
@@ -204,8 +215,9 @@ int replica_step(struct replica *r, const struct coracle_raft_event *event,
   return 0;
 }
 
-int replica_restore(struct replica *r, const struct coracle_raft_restored *restored, struct slice image,
-                    uint64_t now_ms, const struct coracle_raft_effects **effects) {
+int replica_restore(struct replica *r, const struct coracle_raft_restored *restored,
+                    const struct replica_image *image, uint64_t now_ms,
+                    const struct coracle_raft_effects **effects) {
   const struct coracle_raft_event event = {
       .type = CORACLE_RAFT_START, .now_ms = now_ms, .start = {.restored = restored}};
   int error = coracle_raft_step(r->raft, &event, &r->effects);
@@ -260,10 +272,14 @@ void replica_tidy(struct replica *r) {
 
 /* ---- Proposals ---- */
 
-void replica_propose(struct replica *r, struct coracle_raft_entry *entry, void *tag) {
-  struct waiter *waiter = queue_push(&r->queued);
-  waiter->entry = entry;
-  waiter->tag = tag;
+void replica_propose(struct replica *r, struct coracle_raft_entry *entry, uint64_t growth_bytes, void *tag) {
+  *(struct waiter *)queue_push(&r->queued) =
+      (struct waiter){.tag = tag, .entry = entry, .growth_bytes = growth_bytes};
+  r->pending_bytes += growth_bytes;
+}
+
+uint64_t replica_pending_bytes(const struct replica *r) {
+  return r->pending_bytes;
 }
 
 bool replica_has_proposals(const struct replica *r) {
@@ -274,7 +290,7 @@ static void refuse_queued(struct replica *r, enum replica_verdict verdict) {
   for (struct waiter *waiter; (waiter = queue_at(&r->queued, 0)) != NULL;) {
     coracle_raft_entry_unref(waiter->entry);
     result_push(r, &(struct replica_result){.waiter = waiter->tag, .verdict = verdict});
-    queue_pop(&r->queued);
+    pop_waiter(r, &r->queued);
   }
 }
 
@@ -297,7 +313,10 @@ void replica_flush(struct replica *r, uint64_t now_ms, const struct coracle_raft
   }
   for (struct waiter *waiter; (waiter = queue_at(&r->queued, 0)) != NULL; queue_pop(&r->queued)) {
     struct waiter *waits = queue_push(&r->waiting);
-    *waits = (struct waiter){.tag = waiter->tag, .index = waiter->entry->index, .term = waiter->entry->term};
+    *waits = (struct waiter){.tag = waiter->tag,
+                             .growth_bytes = waiter->growth_bytes,
+                             .index = waiter->entry->index,
+                             .term = waiter->entry->term};
   }
   carry_out(r);
   *effects = &r->effects;
@@ -365,6 +384,26 @@ const struct coracle_raft *replica_raft(const struct replica *r) {
 
 uint64_t replica_applied(const struct replica *r) {
   return r->applied;
+}
+
+bool replica_state_after(const struct replica *r, uint64_t index, struct replica_state *state) {
+  return states_after(&r->states, index, state);
+}
+
+uint64_t replica_newest_state(const struct replica *r) {
+  return r->states.newest;
+}
+
+void replica_expect_state(struct replica *r, const struct replica_state *state) {
+  states_expect(&r->states, state);
+}
+
+uint64_t replica_differs_at(const struct replica *r) {
+  return r->states.differs_at;
+}
+
+uint64_t replica_agrees_at(const struct replica *r) {
+  return r->states.agrees_at;
 }
 
 bool replica_is_established(const struct replica *r) {

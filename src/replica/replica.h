@@ -38,10 +38,17 @@ void replica_free(struct replica *); /* NULL is fine; waiters get no result */
 CORACLE_RAFT_MUST_CHECK int replica_step(struct replica *, const struct coracle_raft_event *,
                                          const struct coracle_raft_effects **effects);
 
-/* The first event, with what was durable, the image of its snapshot too (empty without one). The errors of
- * replica_step(). Ends the process over an image that this version cannot read. */
+/* Where the image of a snapshot is read from, once, piece by piece, so that it is never in memory beside the
+ * store that is made of it. */
+struct replica_image {
+  bool (*next)(void *context, struct slice *piece); /* an empty one at the end; false: it cannot be read */
+  void *context;
+};
+
+/* The first event, with what was durable, the image of its snapshot too (not asked for without one). The
+ * errors of replica_step(). Ends the process over an image that cannot be read, or not by this version. */
 CORACLE_RAFT_MUST_CHECK int replica_restore(struct replica *, const struct coracle_raft_restored *,
-                                            struct slice image, uint64_t now_ms,
+                                            const struct replica_image *, uint64_t now_ms,
                                             const struct coracle_raft_effects **effects);
 
 /* Once in a turn: takes an image of the store, if the log has grown enough, and releases some of what earlier
@@ -56,9 +63,11 @@ void replica_tend(struct replica *, uint64_t now_ms, const struct coracle_raft_e
  * until the next call. */
 bool replica_store_image(struct replica *, struct coracle_raft_persist *);
 
-/* Queues a command for the next replica_flush(). Takes over the entry. `waiter` (not NULL) comes back in one
- * result. */
-void replica_propose(struct replica *, struct coracle_raft_entry *entry, void *waiter);
+/* Queues a command for the next replica_flush(). Takes over the entry. `growth_bytes` is how much larger
+ * store_bytes() may be with it. `waiter` (not NULL) comes back in one result. */
+void replica_propose(struct replica *, struct coracle_raft_entry *entry, uint64_t growth_bytes, void *waiter);
+/* The growth of all that was proposed and is not applied yet. */
+uint64_t replica_pending_bytes(const struct replica *);
 /* True when replica_flush() has something to do. */
 bool replica_has_proposals(const struct replica *);
 /* Proposes all that was queued, as replica_step() does. When the core refuses, each waiter's result says why
@@ -109,6 +118,26 @@ void replica_flush_reads(struct replica *, uint64_t now_ms, const struct coracle
 void replica_expire_reads(struct replica *, uint64_t now_ms);
 /* When to call the two above at the latest; UINT64_MAX: no need to. */
 uint64_t replica_reads_wakeup_ms(const struct replica *);
+
+/* What the store is like once this index is applied: the same on every node. Noted at every index that is a
+ * multiple of this, to be compared between nodes: what applies differently on one of them, or was changed by
+ * a broken machine, is found there at the latest. Some of them are kept. */
+enum { REPLICA_STATE_EVERY = 1024 };
+struct replica_state {
+  uint64_t index;
+  struct state_hash hash;
+};
+/* The oldest that is kept of those after the index; false: there is none. */
+bool replica_state_after(const struct replica *, uint64_t index, struct replica_state *);
+/* Index of the newest that was noted; 0: none was. */
+uint64_t replica_newest_state(const struct replica *);
+/* The leader's: it is compared with that of this node now, or when this node has applied as much. What is not
+ * kept here any more is not compared. */
+void replica_expect_state(struct replica *, const struct replica_state *);
+/* The first index at which the two differed: this node must serve no more. 0: at none. */
+uint64_t replica_differs_at(const struct replica *);
+/* The last one at which they were the same; 0: none was compared. */
+uint64_t replica_agrees_at(const struct replica *);
 
 /* The next result that is due, oldest first; false when there is none. */
 bool replica_next_result(struct replica *, struct replica_result *);

@@ -217,11 +217,22 @@ struct store *snapshots_receive(struct snapshots *s, const struct coracle_raft_p
 }
 
 struct store *snapshots_restore(struct snapshots *s, const struct coracle_raft_snapshot *snapshot,
-                                struct slice image) {
-  struct coracle_raft_persist persist = {.chunk = {.snapshot = snapshot, .installs = true}};
-  persist.chunk.data = (const uint8_t *)image.at;
-  persist.chunk.n = image.n;
-  return snapshots_receive(s, &persist);
+                                const struct replica_image *image) {
+  struct image_decoder *decoder = image_decoder_new(s->store_key);
+  struct store *store = NULL;
+  struct slice piece;
+  for (;;) {
+    if (!image->next(image->context, &piece)) {
+      fprintf(stderr, "coracle: the snapshot of index %llu cannot be read from storage\n",
+              (unsigned long long)snapshot->index);
+      abort();
+    }
+    if (piece.n == 0) break;
+    check(image_decoder_feed(decoder, piece.at, piece.n) == 0, snapshot->index);
+  }
+  check(image_decoder_finish(decoder, &store) == 0, snapshot->index);
+  image_decoder_free(decoder);
+  return store;
 }
 
 void snapshots_keep(struct snapshots *s, const struct store *store,

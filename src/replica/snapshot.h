@@ -78,8 +78,9 @@ bool snapshots_next_chunk(struct snapshots *, struct coracle_raft_event *event);
 /* Takes in a chunk. The store that takes the place of the one that serves, when that was the last one; else
  * NULL. Ends the process over an image that this version cannot read. */
 struct store *snapshots_receive(struct snapshots *, const struct coracle_raft_persist *);
-/* A whole image at once, from storage. */
-struct store *snapshots_restore(struct snapshots *, const struct coracle_raft_snapshot *, struct slice image);
+/* A whole image, from storage. */
+struct store *snapshots_restore(struct snapshots *, const struct coracle_raft_snapshot *,
+                                const struct replica_image *);
 /* The store is that of the core's newest snapshot, exactly: it is an image that others may need. */
 void snapshots_keep(struct snapshots *, const struct store *, const struct coracle_raft_snapshot *);
 

@@ -65,7 +65,7 @@ int frame_open(struct seal_stream *seal, uint8_t *data, size_t n, size_t *needed
 /* ---- Plain frames ---- */
 
 static bool is_known(uint8_t type) {
-  return type >= FRAME_HELLO && type <= FRAME_SNAPSHOT_REPLY;
+  return type >= FRAME_HELLO && type <= FRAME_STATE;
 }
 
 int frame_next(const void *data, size_t n, size_t *consumed, size_t *needed, struct frame *frame) {

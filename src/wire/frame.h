@@ -32,6 +32,8 @@ enum frame_type {
   FRAME_TIMEOUT_NOW = 6,    /* leader to follower */
   FRAME_SNAPSHOT = 7,       /* leader to follower */
   FRAME_SNAPSHOT_REPLY = 8, /* follower to leader */
+  FRAME_STORAGE = 9,        /* follower to leader */
+  FRAME_STATE = 10,         /* leader to follower */
 };
 
 struct frame {

@@ -192,7 +192,7 @@ static enum frame_type frame_type_of(const struct coracle_raft_message *message)
 
 bool raft_frame_is_leaders(uint8_t frame_type) {
   return frame_type == FRAME_APPEND || frame_type == FRAME_READ_REPLY || frame_type == FRAME_TIMEOUT_NOW ||
-         frame_type == FRAME_SNAPSHOT;
+         frame_type == FRAME_SNAPSHOT || frame_type == FRAME_STATE;
 }
 
 bool raft_message_is_leaders(const struct coracle_raft_message *message) {

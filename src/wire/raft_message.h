@@ -55,7 +55,7 @@ void raft_message_put_frame(struct bytes *out, const struct coracle_raft_message
  * CORACLE_RAFT_ENTRY_BYTES_MAX, what is no configuration, trailing bytes. */
 MUST_CHECK int raft_message_from_frame(const struct frame *, uint64_t from, uint64_t to,
                                        struct coracle_raft_message *message);
-/* Which way a message or a frame goes on a stream: true from the leader to the follower. */
+/* Which way a message, or a frame of any type, goes on a stream: true from the leader to the follower. */
 bool raft_message_is_leaders(const struct coracle_raft_message *);
 bool raft_frame_is_leaders(uint8_t frame_type);
 /* Leaves *message empty; harmless for a message of any type and for one closed already. */

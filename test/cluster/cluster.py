@@ -33,6 +33,11 @@ class Cluster:
         return Node(folder or self.folder / name, self.election_port, name, [*self.options, *options], port)
 
     @property
+    def forgets(self):
+        """A node that ends comes back as another member."""
+        return "--storage=memory" in self.options
+
+    @property
     def running(self):
         return [n for n in self.nodes if n.is_running]
 
@@ -52,7 +57,7 @@ class Cluster:
 
     def formed(self, nodes):
         """(leader, followers) when these nodes, and no others, are the voters of one cluster and agree on its
-        leader; else why not."""
+        leader, who serves; else why not."""
         abouts = [n.about() for n in nodes]
         leaders = [n for n, about in zip(nodes, abouts) if about["role"] == "leader"]
         if len(leaders) != 1:
@@ -62,6 +67,8 @@ class Cluster:
         states = [(a["role"], a["term"]) for a in abouts]
         if len({term for _, term in states}) != 1 or any(role == "candidate" for role, _ in states):
             return None, f"unsettled: {states}"
+        if leaders[0].get("/readyz", timeout_s=2).status != 200:
+            return None, "the leader has not committed anything in its term"
         views = [n.view() for n in nodes]
         if len({v["cluster_id"] for v in views}) != 1:
             return None, "different clusters"

@@ -11,6 +11,7 @@ Nothing a test starts outlives it."""
 
 import itertools
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -102,7 +103,7 @@ class Maker:
     def end(self, cluster):
         """Ends one before the test does, for tests that make many."""
         self._end_well(cluster)
-        cluster.kill_all()
+        self._remove(cluster)
         self.made.remove(cluster)
         _clusters.remove(cluster)
 
@@ -111,11 +112,20 @@ class Maker:
         bad = cluster.shut_down() + cluster.complaints()
         assert not bad, bad
 
+    def _remove(self, cluster):
+        """What is on the disk: tens of megabytes for each node."""
+        cluster.kill_all()
+        for node in cluster.nodes:
+            shutil.rmtree(node.data_dir, ignore_errors=True)
+
     def close(self, gently=True):
+        """A test that failed is not closed gently: its nodes' data stays to be looked at."""
         try:
             if gently:
                 for cluster in self.made:
                     self._end_well(cluster)
+                for cluster in self.made:
+                    self._remove(cluster)
         finally:
             for cluster in self.made:
                 cluster.kill_all()
@@ -134,6 +144,28 @@ def make_cluster(tmp_path, request):
 def trio(make_cluster):
     """Three nodes that have formed a cluster."""
     cluster = make_cluster(3).start()
+    cluster.wait_formed()
+    return cluster
+
+
+@pytest.fixture(params=["disk", "memory"])
+def storage(request):
+    """The option, once for each kind."""
+    return [f"--storage={request.param}"]
+
+
+@pytest.fixture
+def stored_trio(make_cluster, storage):
+    """The same, once with each kind of storage."""
+    cluster = make_cluster(3, storage).start()
+    cluster.wait_formed()
+    return cluster
+
+
+@pytest.fixture
+def forgetful_trio(make_cluster):
+    """The same, of nodes that forget everything when they end."""
+    cluster = make_cluster(3, ["--storage=memory"]).start()
     cluster.wait_formed()
     return cluster
 

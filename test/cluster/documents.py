@@ -21,7 +21,7 @@ def ids_of(connection, collection, query):
         assert answer.status == 200, answer
         ids = [document["id"] for document in answer.json()]
         yield from ids
-        if len(ids) < LIST_LIMIT:
+        if answer.header("link") is None:  # a page of large documents ends before its limit
             return
         after = ids[-1]
 

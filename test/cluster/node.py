@@ -8,6 +8,7 @@ import ctypes
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -69,6 +70,7 @@ class Node:
         self.log_level = log_level
         self.data_dir = self.folder / "data"
         self.environment = {}  # beside what clean_environment() leaves
+        self.wrapper = []  # a command to be run with the node's as its arguments
         self.starts = 0
         self.process = None
         self.expected_down = True  # a process that ends while this is false fails its test
@@ -97,7 +99,7 @@ class Node:
         """`gate` is the read end of a pipe: the node starts when all write ends are closed."""
         assert not self.is_running, self
         self.starts += 1
-        command = self.arguments()
+        command = [*self.wrapper, *self.arguments()]
         if gate is not None:
             command = ["/bin/sh", "-c", 'read -r line; exec "$@" </dev/null', "sh", *command]
         with open(self._file("out"), "wb") as out, open(self._file("err"), "wb") as err:
@@ -130,6 +132,11 @@ class Node:
             self.process.kill()
         if self.process is not None:
             self.process.wait(DEADLINE_S)
+
+    def wipe(self):
+        """As a disk that was replaced."""
+        assert not self.is_running, self
+        shutil.rmtree(self.data_dir)
 
     def terminate(self, number=signal.SIGTERM):
         self.expected_down = True

@@ -1,5 +1,5 @@
-"""Memory storage and most of the voters gone: what the survivor says, what the restarted ones say, and the
-way out."""
+"""Most of the voters gone: what the survivor says, what those say that come back without their data (memory
+storage), and the way out. What comes back with its data is test_durable.py's."""
 
 import time
 
@@ -11,8 +11,9 @@ REASON = "need 2 of 3 voters, reached 1"
 
 
 @pytest.fixture
-def survivor_and_dead(trio):
+def survivor_and_dead(forgetful_trio):
     """One follower of three is left; the leader and the other were killed at the same instant."""
+    trio = forgetful_trio
     leader, (survivor, other) = trio.wait_formed()
     assert leader.put("kept", '{"id":"kept"}').status == 201
     kept = wait_same(trio.nodes)
@@ -64,7 +65,7 @@ def test_the_survivor_says_what_it_lacks(survivor_and_dead):
     assert about["leader"] is None and about["role"] != "leader"
 
 
-def test_the_restarted_found_nothing_and_say_why(trio, survivor_and_dead):
+def test_the_restarted_found_nothing_and_say_why(forgetful_trio, survivor_and_dead):
     """Goal: two fresh nodes are a majority of three, and yet must not found a second cluster beside the
     survivor's documents. They say what they wait for, in the log and to clients, for as long as it lasts;
     then all three are killed and started anew, and are one new, empty cluster."""
@@ -90,6 +91,7 @@ def test_the_restarted_found_nothing_and_say_why(trio, survivor_and_dead):
         assert node.logged(rf"(WARN|INFO).*({old_cluster[:8]}|{survivor.name}|{REASON})"), node.log()
     assert documents(survivor, stale=True) == kept
 
+    trio = forgetful_trio
     for node in trio.nodes:
         node.kill()
     leader, _ = trio.start().wait_formed()
@@ -98,9 +100,10 @@ def test_the_restarted_found_nothing_and_say_why(trio, survivor_and_dead):
     assert leader.put("new", "{}").status == 201
 
 
-def test_all_killed_and_restarted(trio):
+def test_all_killed_and_restarted(forgetful_trio):
     """Goal: three processes killed at the same instant and started again are one new cluster, empty, with a
     new id."""
+    trio = forgetful_trio
     leader, _ = trio.wait_formed()
     old_cluster = leader.view()["cluster_id"]
     assert leader.put("lost", "{}").status == 201
@@ -116,9 +119,10 @@ def test_all_killed_and_restarted(trio):
     assert sum("founded cluster" in n.log() for n in trio.nodes) == 1
 
 
-def test_a_stopped_majority_comes_back(trio):
+def test_a_stopped_majority_comes_back(stored_trio):
     """Goal: a majority that only sleeps is not lost: when it wakes, the same cluster goes on with its
     documents."""
+    trio = stored_trio
     leader, followers = trio.wait_formed()
     cluster_id = leader.view()["cluster_id"]
     assert leader.put("kept", "{}").status == 201

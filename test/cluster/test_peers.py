@@ -129,25 +129,26 @@ def test_a_node_without_a_list(make_peers):
 
 @pytest.mark.parametrize("hosts", ["three", "hosts", "ipv6"])
 @pytest.mark.parametrize("who", ["leader", "follower"])
-def test_a_wiped_node_comes_back(make_peers, who, hosts):
+def test_a_wiped_node_comes_back(make_peers, who, hosts, storage):
     """Goal: the rest go on, and the one that has lost everything joins them again at its old address, the
     lowest too, which founds nothing beside them; nothing acknowledged is lost."""
-    cluster = make_peers(hosts).start()
+    cluster = make_peers(hosts, storage).start()
     leader, followers = cluster.wait_formed()
     wait_until("it takes a write", lambda: leader.put("before", "{}").status == 201)
     victim = leader if who == "leader" else followers[0]
     victim.kill()
     rest = [n for n in cluster.nodes if n is not victim]
     put_until_accepted(rest, "meanwhile", "{}")
+    victim.wipe()
     victim.start()
     cluster.wait_formed()
     assert sorted(wait_same(cluster.nodes)) == [("items", "before"), ("items", "meanwhile")]
     assert cluster.founders() == ["a"]
 
 
-def test_one_node_after_the_other_is_wiped(make_peers):
+def test_one_node_after_the_other_is_wiped(make_peers, storage):
     """Goal: the same, once round and once more, under the eyes of clients who write."""
-    cluster = make_peers().start()
+    cluster = make_peers(options=storage).start()
     cluster.wait_formed()
     written = []
     for number, node in enumerate(2 * cluster.nodes):
@@ -155,27 +156,30 @@ def test_one_node_after_the_other_is_wiped(make_peers):
         rest = [n for n in cluster.nodes if n is not node]
         put_until_accepted(rest, str(number), "{}")
         written.append(("items", str(number)))
+        node.wipe()
         node.start()
         cluster.wait_formed()
     assert sorted(wait_same(cluster.nodes)) == sorted(written)
     assert cluster.founders() == ["a"]
 
 
-def test_a_lost_majority_founds_nothing(make_peers):
+def test_a_lost_majority_founds_nothing(make_peers, storage):
     """Goal: two of three have lost everything, one still has it: no second cluster, and everybody says why.
     When the third has lost it too, they begin anew."""
-    cluster = make_peers().start()
+    cluster = make_peers(options=storage).start()
     cluster.wait_formed()
     a, b, c = cluster.nodes
     for victim in (a, b):
         victim.kill()
     for victim in (a, b):
+        victim.wipe()
         victim.start()
     wait_until("c says why", lambda: "need 2 of 3 voters" in reason(c))
     wait_until("a says why", lambda: "which c belongs to" in reason(a))
     time.sleep(QUIET_S)
     assert cluster.founders() == ["a"]
     assert c.stop() == 0
+    c.wipe()
     c.start()
     cluster.wait_formed()
     assert cluster.founders() == ["a", "a"]
@@ -206,8 +210,8 @@ def test_leaders_fall_and_follow(make_peers, measured):
 
 def test_writes_wait_for_the_voters_that_are_expected(make_peers):
     """Goal: with --expect 4 a cluster of three reads and does not write, and says why; a fourth node, which has
-    a longer list, makes it write; and when one is gone again it goes on."""
-    cluster = make_peers(options=["--expect", "4"]).start()
+    a longer list, makes it write; and when one is gone again, and no member any more, it goes on."""
+    cluster = make_peers(options=["--expect", "4", "--storage=memory"]).start()
     leader, _ = cluster.wait_formed()
     answer = leader.put("early", "{}")
     assert (answer.status, answer.code) == (503, "writes_stopped")

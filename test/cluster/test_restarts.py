@@ -1,5 +1,5 @@
-"""A process restarted again and again, as a deployment or a crash loop does: every start is a new id with
-memory storage, and the voters must never be mostly ids that are gone."""
+"""A process restarted again and again, as a deployment or a crash loop does. With memory storage every start is a
+new id, and the voters must never be mostly ids that are gone; on disk it is the same member each time."""
 
 import random
 import time
@@ -35,10 +35,11 @@ def check_voters(leader):
 
 @pytest.mark.parametrize("wait", ["rejoined", "at once"])
 @pytest.mark.parametrize("move", [same_place, new_port, new_port_and_name])
-def test_ten_restarts_of_a_follower(trio, move, wait):
+def test_ten_restarts_of_a_follower(stored_trio, move, wait):
     """Goal: the cluster takes writes all the time, before every restart and after, and has three voters at
     the end. Method: SIGKILL and start, either when the node is a voter again or after a moment in which its
     joining may have come to any point."""
+    trio = stored_trio
     leader, followers = trio.wait_formed()
     victim = followers[-1]
     dice = random.Random(5)
@@ -60,9 +61,10 @@ def test_ten_restarts_of_a_follower(trio, move, wait):
 
 
 @pytest.mark.parametrize("move", [same_place, new_port])
-def test_ten_restarts_of_whoever_leads(trio, move):
+def test_ten_restarts_of_whoever_leads(stored_trio, move):
     """Goal: the same with the leader: ten leaders killed, one after the other, each back as a follower before
     the next is killed, and nothing acknowledged lost."""
+    trio = stored_trio
     with Writer(trio.nodes) as writer:
         for number in range(RESTARTS):
             leader, _ = trio.wait_formed()
@@ -77,9 +79,10 @@ def test_ten_restarts_of_whoever_leads(trio, move):
     writer.check_kept(wait_same(trio.nodes))
 
 
-def test_each_restarted_in_turn_moves_a_whole_cluster(trio):
+def test_each_restarted_in_turn_moves_a_whole_cluster(stored_trio):
     """Goal: nodes restarted one by one on new ports, each after the one before is back, take the documents
     along, although no process is left of those that were written to."""
+    trio = stored_trio
     leader, followers = trio.wait_formed()
     assert leader.put("kept", '{"id":"kept"}').status == 201
     cluster_id = leader.view()["cluster_id"]

@@ -62,6 +62,7 @@ DATAGRAMS = {
 MEMBER_DATA = bytes([1, MEMORY_STORAGE]) + string8("a") + LOOPBACK4 + address(IP4, bytes([127, 0, 0, 1]), 9001)
 CONFIGURATION = bytes([1, 1]) + struct.pack("<QBH", FROM, 1, len(MEMBER_DATA)) + MEMBER_DATA
 NOOP, CONFIGURATION_ENTRY, COMMAND = 1, 2, 3
+STORAGE_FULL = 1
 
 
 def entry(term, kind, data):
@@ -86,6 +87,8 @@ FRAMES = {
         True,
     ),  # fmt: skip
     "SNAPSHOT_REPLY": (8, struct.pack("<QQQQQQ", TERM, ROUND, 6, 2, 0xDEADBEEF, 509), False),
+    "STORAGE": (9, struct.pack("<B", STORAGE_FULL), False),
+    "STATE": (10, struct.pack("<QQQ", 2048, 0x1122334455667788, 0x99AABBCCDDEEFF00), True),
 }
 
 

@@ -27,6 +27,7 @@ MAY_INCLUDE = {
     "http": {"base"},
     "wire": {"base", RAFT_H},
     "disk": {"base", RAFT_H},
+    "offline": {"disk", "store", "base", RAFT_H},
     "join": {"base", RAFT_H},
     "replica": {"raft", RAFT_H, "store", "disk", "base"},
     "api": {"http", "replica", "base"},
@@ -38,7 +39,7 @@ MAY_INCLUDE = {
 # Which rooms may include a library's header, directly or through another header.
 LIBRARIES = {
     "uv.h": {"net"},
-    "jansson.h": {"store", "api", "cli"},
+    "jansson.h": {"store", "api", "cli", "offline"},
     "llhttp.h": {"http"},
 }
 

@@ -40,7 +40,7 @@ static bool has_two_voters(const struct asked_log *log) {
 bool sim_in_main(const struct sim *s, int node) {
   const struct process *p = &s->world->processes[node];
   uint8_t cluster[CLUSTER_ID_BYTES];
-  if (!sim_main(s, cluster)) return false;
+  if (!sim_main(s, cluster) || node == s->harmed) return false;
   const uint8_t *own = p->node != NULL ? join_cluster(p->node->join) : p->disk.cluster;
   if (memcmp(own, cluster, CLUSTER_ID_BYTES) != 0) return false;
   return p->node != NULL ? replica_is_established(p->node->replica) : has_two_voters(&p->disk.asked);
@@ -66,7 +66,7 @@ static bool may_hide_the_cluster(const struct sim *s) {
 
 static bool is_on_a_disk(const struct sim *s, uint64_t id, int without, unsigned away) {
   for (int i = 0; i < s->plan.nodes; i++)
-    if (s->world->processes[i].disk.id == id) return i != without && (away >> i & 1) == 0;
+    if (s->world->processes[i].disk.id == id) return i != without && i != s->harmed && (away >> i & 1) == 0;
   return false;
 }
 
@@ -228,6 +228,46 @@ static void end_removed(struct sim *s) {
   restart_later(s, node);
 }
 
+/* ---- Disks ---- */
+
+static bool fill_disk(struct sim *s, int node) {
+  if (s->room_ms[node] != 0) return false;
+  world_limit_disk(s->world, node, happens(s, 30) ? 0 : sim_dice(s, 32768));
+  s->room_ms[node] =
+      world_now_ms(s->world) + 100 + (happens(s, 15) ? sim_dice(s, 30000) : sim_wait_ms(s, 2000));
+  return true;
+}
+
+static void make_room(struct sim *s, int node) {
+  s->room_ms[node] = 0;
+  world_limit_disk(s->world, node, UINT64_MAX);
+}
+
+/* Its process ends itself soon. */
+static bool fail_disk(struct sim *s, int node) {
+  const bool may = s->plan.peers || (has_main(s) && may_hide_the_cluster(s));
+  if (may) world_fail_disk(s->world, node);
+  return may;
+}
+
+/* It may have to be started with an empty disk, so it must be one that can be spared. */
+static bool damage(struct sim *s, int node) {
+  if (!may_wipe(s, node)) return false;
+  if (world_is_running(s->world, node)) kill_node(s, node, happens(s, 50));
+  if (!world_harm_disk(s->world, node)) return false;
+  s->harmed = node;
+  return true;
+}
+
+/* A damaged disk is emptied by whoever looks after it; anything else passes. */
+static void start_failed(struct sim *s, int node) {
+  if (world_is_refused(s->world, node)) {
+    world_wipe(s->world, node);
+    s->harmed = -1;
+  }
+  restart_later(s, node);
+}
+
 /* ---- The network ---- */
 
 static void set_weather(struct sim *s) {
@@ -336,6 +376,12 @@ static bool do_fault(struct sim *s, enum fault fault) {
     return world_transfer(w, world_leader(w), node);
   case FAULT_REMOVE:
     return remove_one(s, happens(s, 30) && world_leader(w) >= 0 ? world_leader(w) : node);
+  case FAULT_FULL:
+    return fill_disk(s, node);
+  case FAULT_IO:
+    return fail_disk(s, node);
+  case FAULT_DAMAGE:
+    return damage(s, node);
   case FAULTS_N:
     break;
   }
@@ -345,7 +391,7 @@ static bool do_fault(struct sim *s, enum fault fault) {
 /* ---- Time ---- */
 
 void faults_begin(struct sim *s) {
-  s->foreign = s->removed = -1;
+  s->foreign = s->removed = s->harmed = -1;
   set_weather(s);
   for (int i = 0; i < FAULTS_N; i++)
     s->fault_ms[i] = s->plan.every_ms[i] > 0 ? sim_wait_ms(s, s->plan.every_ms[i]) : 0;
@@ -362,12 +408,21 @@ static void processes_due(struct sim *s) {
       s->resume_ms[i] = 0;
       if (world_is_paused(s->world, i)) world_resume(s->world, i);
     }
+    /* Its disk has failed. */
+    if (!world_is_running(s->world, i) && s->restart_ms[i] == 0 && (s->away >> i & 1) == 0)
+      restart_later(s, i);
+    if (is_due(s, s->room_ms[i])) make_room(s, i);
     if (!is_due(s, s->restart_ms[i])) continue;
     if (world_is_running(s->world, i)) { /* it is still ending */
       s->restart_ms[i] += 100;
       continue;
     }
     start(s, i);
+    if (!world_is_running(s->world, i)) {
+      start_failed(s, i);
+      continue;
+    }
+    if (s->harmed == i) s->harmed = -1;
     if (s->storms_left[i] > 0 && may_hide_the_cluster(s)) storm_again(s, i);
   }
 }
@@ -395,6 +450,7 @@ uint64_t faults_next_ms(const struct sim *s) {
   for (int i = 0; i < s->plan.nodes; i++) {
     earlier(&next_ms, s->restart_ms[i]);
     earlier(&next_ms, s->resume_ms[i]);
+    earlier(&next_ms, s->room_ms[i]);
   }
   return next_ms;
 }

@@ -51,6 +51,16 @@ static void draw_snapshots(struct plan *plan, struct random *random) {
   plan->chunk_bytes_max = between(random, 40, 1000);
 }
 
+static void draw_disks(struct plan *plan, struct random *random) {
+  static const unsigned segments_bytes[] = {2048, 4096, 16384, 65536};
+  if (!plan->durable) return;
+  plan->segment_bytes =
+      segments_bytes[random_below(random, sizeof segments_bytes / sizeof segments_bytes[0])];
+  plan->every_ms[FAULT_FULL] = draw_rate(random, 3000, 30000);
+  plan->every_ms[FAULT_IO] = draw_rate(random, 2000, 30000);
+  if (plan->nodes > 2) plan->every_ms[FAULT_DAMAGE] = draw_rate(random, 3000, 30000);
+}
+
 void plan_draw(struct plan *plan, uint64_t seed) {
   static const int sizes[] = {1, 2, 3, 3, 3, 3, 5, 5, 5, 7};
   static const unsigned disks_us[] = {100, 300, 300, 1000, 5000, 20000};
@@ -70,6 +80,7 @@ void plan_draw(struct plan *plan, uint64_t seed) {
   plan->keys = (int)between(&random, 1, KEYS_MAX);
   plan->think_ms = one_in(&random, 8) ? 2 : between(&random, 20, 1000);
   draw_snapshots(plan, &random);
+  draw_disks(plan, &random);
 }
 
 const char *fault_text(enum fault fault) {
@@ -78,7 +89,8 @@ const char *fault_text(enum fault fault) {
       [FAULT_PAUSE] = "pause",     [FAULT_HANG] = "disk hang",  [FAULT_PARTITION] = "partition",
       [FAULT_CUT] = "cut",         [FAULT_STORM] = "storm",     [FAULT_WIPE] = "wipe",
       [FAULT_FOREIGN] = "foreign", [FAULT_WEATHER] = "weather", [FAULT_TRANSFER] = "transfer",
-      [FAULT_REMOVE] = "remove"};
+      [FAULT_REMOVE] = "remove",   [FAULT_FULL] = "full disk",  [FAULT_IO] = "disk error",
+      [FAULT_DAMAGE] = "damage"};
   return texts[fault];
 }
 
@@ -91,7 +103,8 @@ void plan_print(const struct plan *plan, struct bytes *out) {
     bytes_printf(out, "peers, expect=%u\n", plan->expect);
   else
     bytes_printf(out, "one election address\n");
-  if (plan->durable) bytes_printf(out, "  disks take %u us\n", plan->disk_us);
+  if (plan->durable)
+    bytes_printf(out, "  disks take %u us; segments of %u bytes\n", plan->disk_us, plan->segment_bytes);
   bytes_printf(out, "  up to %u %% lost, %u %% doubled, %u %% late by %u ms; delay %u us\n",
                plan->loss_percent, plan->double_percent, plan->late_percent, plan->late_ms, plan->delay_us);
   bytes_printf(out, "  %d clients, %d documents, a request every %u ms\n", plan->clients, plan->keys,

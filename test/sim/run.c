@@ -30,6 +30,8 @@ static void begin(struct sim *s, uint64_t seed) {
                                                .nodes = s->plan.nodes,
                                                .follower_writes = s->plan.follower_writes,
                                                .durable = s->plan.durable,
+                                               .disk_faults = true,
+                                               .segment_bytes = s->plan.segment_bytes,
                                                .peers = s->plan.peers,
                                                .expect = s->plan.expect,
                                                .one_cluster = true,

@@ -35,6 +35,9 @@ enum fault {
   FAULT_WEATHER,
   FAULT_TRANSFER,
   FAULT_REMOVE,
+  FAULT_FULL,
+  FAULT_IO,
+  FAULT_DAMAGE,
   FAULTS_N,
 };
 
@@ -51,6 +54,7 @@ struct plan {
   int clients, keys;
   unsigned think_ms;                       /* between two requests of a client, on average */
   unsigned compact_bytes, chunk_bytes_max; /* of logs and images; 0: as by default, which is never here */
+  unsigned segment_bytes;                  /* of logs on disks */
 };
 
 void plan_draw(struct plan *, uint64_t seed);
@@ -77,11 +81,13 @@ struct sim {
   uint64_t fault_ms[FAULTS_N];  /* when it is due */
   uint64_t heal_ms;             /* when the partition ends; 0: there is none */
   uint64_t restart_ms[WORLD_NODES_MAX], resume_ms[WORLD_NODES_MAX]; /* 0: not to be */
+  uint64_t room_ms[WORLD_NODES_MAX]; /* when somebody makes room on its disk; 0: there is */
   unsigned storms_left[WORLD_NODES_MAX];
   bool written;       /* a write was acknowledged */
   bool ending;        /* nothing new is asked */
   unsigned away;      /* a bit for each node that does not come back: learners wait for its vote */
   int foreign;        /* the node with the data of another cluster; -1: none */
+  int harmed;         /* the node whose disk is damaged, and which has not been started since; -1: none */
   int removed;        /* the node that was taken out of the cluster, and has its data yet; -1: none */
   uint64_t rejoin_ms; /* when its data is deleted, so that it can join as a new one */
   /* What happened, for the summary. */

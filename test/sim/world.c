@@ -28,6 +28,7 @@ struct world *world_new(const struct world_options *options) {
   w->options = *options;
   if (w->options.connections_max == 0) w->options.connections_max = 64;
   if (w->options.disk_us == 0) w->options.disk_us = 300;
+  if (w->options.segment_bytes == 0) w->options.segment_bytes = 32 * 1024;
   w->random.state = options->seed;
   w->holder = HOLDER_NOBODY;
   w->trace_at_once = getenv("WORLD_TRACE") != NULL;
@@ -41,7 +42,7 @@ struct world *world_new(const struct world_options *options) {
   for (int i = 0; i < options->nodes; i++) {
     w->processes[i].http = world_local((uint16_t)(8001 + i));
     w->processes[i].inbox = QUEUE_OF(struct letter *);
-    disk_init(&w->processes[i].disk);
+    world_disk_init(&w->processes[i].disk);
   }
   return w;
 }
@@ -51,7 +52,7 @@ void world_free(struct world *w) {
     process_free(&w->processes[i]);
     queue_close(&w->processes[i].inbox);
     bytes_close(&w->processes[i].log);
-    disk_free(&w->processes[i].disk);
+    world_disk_free(&w->processes[i].disk);
   }
   for (size_t i = 0; i < w->events_n; i++) free(w->events[i].letter);
   free(w->events);
@@ -190,7 +191,7 @@ static void happen(struct world *w, struct world_event *event) {
     if (w->holder == HOLDER_DYING && w->holder_incarnation == event->incarnation) w->holder = HOLDER_NOBODY;
     return;
   case EVENT_DISK:
-    if (is_of_now(w, event)) disk_is_done(w, event->node, event->upto);
+    if (is_of_now(w, event)) world_disk_is_done(w, event->node, event->upto);
     return;
   }
 }

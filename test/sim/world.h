@@ -28,7 +28,8 @@
  *     nothing, while its sockets fill.
  *   - A started process has a new token and a new UDP port, and its old HTTP port unless it is given another.
  *     With memory storage it has a new id as well. With disks it has what was durable when it ended: all that
- *     it had been told of, and some first part of what was under way. */
+ *     it had been told of, and some first part of what was under way. Its files are written and read by the
+ *     code that real ones are (disk/), on a disk that loses whatever was not synced (fake_files.h). */
 #ifndef CORACLE_TEST_NODE_WORLD_H
 #define CORACLE_TEST_NODE_WORLD_H
 
@@ -48,10 +49,13 @@ struct world_options {
   uint64_t compact_bytes; /* of log, as in node_options */
   uint32_t chunk_bytes_max;
   bool durable;     /* nodes have disks */
-  bool one_cluster; /* a second one that anybody may count on is a failure */
-  unsigned disk_us; /* what it takes one to make things durable, on average; 0: 300 */
-  bool peers;       /* as on several hosts: each has an election address of its own, node 0 the lowest */
-  uint32_t expect;  /* voters before writes are taken, as in node_options */
+  bool disk_faults; /* ... on which processes end while they read, too, and which power cuts are tried on */
+  uint64_t segment_bytes; /* of their logs; 0: 32 KiB */
+  bool one_cluster;       /* a second one that anybody may count on is a failure */
+  unsigned disk_us;       /* what it takes one to make things durable, on average; 0: 300 */
+  bool peers;      /* as on several hosts: each has an election address of its own, node 0 the lowest */
+  uint32_t expect; /* voters before writes are taken, as in node_options */
+  bool broken; /* the test changes documents behind a node's back: the nodes are to find out, not the world */
 };
 
 struct world;
@@ -100,6 +104,15 @@ void world_resume(struct world *, int node);
 void world_wipe(struct world *, int node);
 /* Its disk does nothing for so long. */
 void world_hang_disk(struct world *, int node, uint64_t ms);
+/* It has room for so many bytes more; UINT64_MAX: for all. */
+void world_limit_disk(struct world *, int node, uint64_t bytes);
+/* One of its next operations fails; then its process ends itself, or does not start. */
+void world_fail_disk(struct world *, int node);
+/* Some bytes on it change. It must not be running. False: there are none. */
+bool world_harm_disk(struct world *, int node);
+/* Its process would not start on it, since it is damaged. */
+bool world_is_refused(const struct world *, int node);
+/* All have all room, and none hangs. */
 void world_heal_disks(struct world *);
 /* Somebody has put the disk of a node of another, established cluster of so many voters into it. It must not
  * be running, and its disk be empty. */

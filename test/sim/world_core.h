@@ -3,6 +3,7 @@
  *   world.c           time: one thing after the other; the trace
  *   world_process.c   processes and their turns
  *   world_disk.c      what a process has on its disk, and on the way there
+ *   world_directory.c the files that hold it
  *   world_net.c       datagrams, and who can reach whom
  *   world_stream.c    connections
  *   world_letter.c    datagrams in words, and what a node may say in them
@@ -19,6 +20,7 @@
 #include "base/random.h"
 #include "node/core.h"
 #include "world.h"
+#include "world_directory.h"
 #include "world_ledger.h"
 
 enum {
@@ -116,7 +118,8 @@ struct listener {
 /* ---- Disks ---- */
 
 /* One NODE_PERSIST, not yet durable. */
-struct disk_write {
+struct world_write {
+  unsigned parts_done; /* see world_disk_write_part() */
   struct node_persist persist;
   struct coracle_raft_persist raft; /* persist.raft, if that is not NULL */
   struct coracle_raft_snapshot *snapshot;
@@ -141,7 +144,7 @@ struct asked_log {
   size_t configurations_n;
 };
 
-struct disk {
+struct world_disk {
   uint64_t id; /* 0: an empty data directory */
   uint8_t cluster[JOIN_CLUSTER_BYTES];
   uint64_t term, voted_for;
@@ -152,12 +155,14 @@ struct disk {
   struct coracle_raft_snapshot arriving; /* an image under way */
   struct bytes arrived;
 
-  struct queue writes; /* of struct disk_write, oldest first; the process's */
+  struct queue writes; /* of struct world_write, oldest first; the process's */
   size_t writing_n;    /* that many of them are on their way to the platter together */
   uint64_t batch;      /* which of all that is */
   uint64_t done, told; /* sequences, of the process of now */
+  bool full, full_told;
   uint64_t hangs_until_us;
   struct asked_log asked;
+  struct world_directory directory;
 };
 
 /* ---- Processes ---- */
@@ -185,7 +190,7 @@ struct process {
   enum bind_report bind_report;
   struct bytes log;
   struct checked checked;
-  struct disk disk;
+  struct world_disk disk;
   int64_t drift_ppm; /* of its clock */
 };
 
@@ -226,23 +231,30 @@ void process_step(struct world *, int node, struct node_event); /* its times are
 void process_poke(struct world *, int node);                    /* something is ready for it */
 void process_turn(struct world *, int node);
 void process_free(struct process *);
+/* It ends itself, since its disk has failed. */
+void process_disk_failed(struct world *, int node);
+uint64_t world_wall_ms(const struct world *);
 
 /* world_disk.c */
-void disk_init(struct disk *);
-void disk_persist(struct world *, int node, const struct node_persist *);
-void disk_is_done(struct world *, int node, uint64_t batch);
-/* The process is gone: of what was under way some first part is there. */
-void disk_crash(struct world *, int node);
+void world_disk_init(struct world_disk *);
+void world_disk_persist(struct world *, int node, const struct node_persist *);
+void world_disk_is_done(struct world *, int node, uint64_t batch);
+/* The next part of the oldest write under way that can be there without the rest. False: there is none. */
+bool world_disk_write_part(struct world *, int node);
+/* What is still under way will never be there. */
+void world_disk_forget(struct world *, int node);
+/* A process begins with what is there; false: it cannot. */
+bool world_disk_start(struct world *, int node);
+/* The process is gone, and the power perhaps: of what was under way some first part is there. */
+void world_disk_crash(struct world *, int node, bool power);
 /* Is there news for the process? */
-bool disk_is_ready(const struct disk *);
-void disk_feed(struct world *, int node);
-/* What the next process begins with; *entries is the caller's to free. False: nothing. */
-bool disk_restore(const struct disk *, struct node_restored *);
-void disk_wipe(struct disk *);
-void disk_free(struct disk *);
-uint64_t disk_last_index(const struct disk *);
+bool world_disk_is_ready(const struct world_disk *);
+void world_disk_feed(struct world *, int node);
+void world_disk_wipe(struct world_disk *);
+void world_disk_free(struct world_disk *);
+uint64_t world_disk_last_index(const struct world_disk *);
 /* Of the entry at that index; 0: it has none there that is not in its snapshot. */
-uint64_t disk_term_at(const struct disk *, uint64_t index);
+uint64_t world_disk_term_at(const struct world_disk *, uint64_t index);
 
 /* world_net.c */
 uint64_t net_latency_us(struct world *);

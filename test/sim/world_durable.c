@@ -73,7 +73,7 @@ static void asked_install(struct asked_log *asked, const struct coracle_raft_sna
 
 /* What is on the disk when a process begins is what it has. */
 void durable_begin(struct world *w, int node) {
-  struct disk *disk = &w->processes[node].disk;
+  struct world_disk *disk = &w->processes[node].disk;
   struct asked_log *asked = &disk->asked;
   asked->n = asked->configurations_n = 0;
   asked->first = disk->entries_n > 0 ? disk->entries[0]->index : disk->snapshot.index + 1;
@@ -101,7 +101,7 @@ static uint64_t vote_key(uint64_t id, uint64_t term) {
 }
 
 void durable_vote(struct world *w, int node, uint64_t term, uint64_t voted_for) {
-  const struct disk *disk = &w->processes[node].disk;
+  const struct world_disk *disk = &w->processes[node].disk;
   if (term < disk->term) world_fail(w, "%c goes back to term %" PRIu64 " on its disk", 'a' + node, term);
   if (voted_for == 0) {
     if (term == disk->term && disk->voted_for != 0)
@@ -238,11 +238,11 @@ static void check_entry(struct world *w, int node, struct cluster_record *cluste
 
 /* What is thrown away with the old identity nobody may count on. */
 static void check_yield(struct world *w, int node) {
-  const struct disk *disk = &w->processes[node].disk;
+  const struct world_disk *disk = &w->processes[node].disk;
   const struct cluster_record *old = record_of(w, disk->cluster);
   const struct committed *committed = queue_at(&old->committed, old->established_by - 1);
   if (old->established_by == 0 || committed == NULL) return;
-  if (disk_term_at(disk, old->established_by) == committed->term ||
+  if (world_disk_term_at(disk, old->established_by) == committed->term ||
       disk->snapshot.index >= old->established_by)
     world_fail(w, "%c leaves a cluster whose entry %" PRIu64 " it has, by which that was established",
                'a' + node, old->established_by);
@@ -269,7 +269,7 @@ void durable_write(struct world *w, int node, const struct node_persist *persist
 
 /* ---- What leaders believe ---- */
 
-static const struct disk *disk_of(const struct world *w, uint64_t id) {
+static const struct world_disk *disk_of(const struct world *w, uint64_t id) {
   for (int i = 0; i < w->options.nodes; i++)
     if (w->processes[i].disk.id == id) return &w->processes[i].disk;
   return NULL;
@@ -279,19 +279,19 @@ static const struct disk *disk_of(const struct world *w, uint64_t id) {
 void durable_match(struct world *w, int leader, uint64_t id, uint64_t match) {
   const struct coracle_raft *raft = replica_raft(w->processes[leader].node->replica);
   const struct coracle_raft_entry *entry = coracle_raft_entry_at(raft, match);
-  const struct disk *disk = disk_of(w, id);
+  const struct world_disk *disk = disk_of(w, id);
   struct coracle_raft_status status;
   coracle_raft_status(raft, process_ms(w, leader), &status);
   if (!w->options.durable || disk == NULL || entry == NULL || disk->term > status.term) return;
-  if (disk_term_at(disk, match) != entry->term && disk->snapshot.index < match)
+  if (world_disk_term_at(disk, match) != entry->term && disk->snapshot.index < match)
     world_fail(w, "%c believes entry %" PRIu64 " to be on the disk of %016" PRIx64 ", where it is not",
                'a' + leader, match, id);
 }
 
 static bool has(const struct world *w, uint64_t id, const struct coracle_raft_entry *entry) {
-  const struct disk *disk = disk_of(w, id);
+  const struct world_disk *disk = disk_of(w, id);
   if (disk == NULL) return true; /* it was there when it was acknowledged */
-  return disk->snapshot.index >= entry->index || disk_term_at(disk, entry->index) == entry->term;
+  return disk->snapshot.index >= entry->index || world_disk_term_at(disk, entry->index) == entry->term;
 }
 
 static bool is_on_a_quorum(const struct world *w, const struct asked_configuration *configuration,

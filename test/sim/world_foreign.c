@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-static void add(struct disk *disk, struct coracle_raft_entry *entry, uint64_t term) {
+static void add(struct world_disk *disk, struct coracle_raft_entry *entry, uint64_t term) {
   entry->index = disk->entries_n + 1;
   entry->term = term;
   disk->entries[disk->entries_n++] = entry;
@@ -38,7 +38,7 @@ static struct coracle_raft_entry *document(void) {
 
 void world_make_foreign(struct world *w, int node, int voters) {
   enum { ENTRIES = 3, TERM = 3 };
-  struct disk *disk = &w->processes[node].disk;
+  struct world_disk *disk = &w->processes[node].disk;
   WORLD_CHECK(w, !world_is_running(w, node) && disk->id == 0 && voters <= CORACLE_RAFT_MEMBERS_MAX);
   world_trace(w, node, "gets the disk of a node of another cluster of %d", voters);
   disk->id = random_next(&w->random) | 1;
@@ -52,4 +52,5 @@ void world_make_foreign(struct world *w, int node, int voters) {
   add(disk, members(w, node, voters), 1);
   add(disk, coracle_raft_entry_new(CORACLE_RAFT_NOOP, 0), 1);
   add(disk, document(), 2);
+  directory_make(w, node);
 }

@@ -50,7 +50,7 @@ static bool names_own_term(const struct coracle_raft_message *message) {
 }
 
 static void check_raft(struct world *w, int node, const struct datagram *datagram) {
-  const struct disk *disk = &w->processes[node].disk;
+  const struct world_disk *disk = &w->processes[node].disk;
   struct coracle_raft_message message;
   WORLD_CHECK(w, raft_message_from_datagram(datagram, &message) == 0);
   if (!names_own_term(&message)) return;
@@ -63,7 +63,7 @@ static void check_raft(struct world *w, int node, const struct datagram *datagra
 }
 
 void letter_check(struct world *w, int node, const void *data, size_t n) {
-  const struct disk *disk = &w->processes[node].disk;
+  const struct world_disk *disk = &w->processes[node].disk;
   uint8_t plain[DATAGRAM_BYTES_MAX];
   struct datagram datagram;
   if (!w->options.durable) return;

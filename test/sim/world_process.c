@@ -37,6 +37,10 @@ static uint64_t world_us_at(const struct process *p, uint64_t at_ms) {
   return ((at_ms - START_MS) * 1000 * MILLION + rate - 1) / rate;
 }
 
+uint64_t world_wall_ms(const struct world *w) {
+  return WALL_START_MS + world_now_ms(w);
+}
+
 void process_free(struct process *p) {
   for (struct letter **letter; (letter = queue_at(&p->inbox, 0)) != NULL; queue_pop(&p->inbox)) free(*letter);
   node_free(p->node);
@@ -45,7 +49,7 @@ void process_free(struct process *p) {
 
 void process_step(struct world *w, int node, struct node_event event) {
   event.now_ms = process_ms(w, node);
-  event.wall_ms = WALL_START_MS + world_now_ms(w);
+  event.wall_ms = world_wall_ms(w);
   node_step(w->processes[node].node, &event);
 }
 
@@ -87,7 +91,7 @@ static void carry_out(struct world *w, int node, const struct node_effect *effec
     return;
   case NODE_PERSIST:
     WORLD_CHECK(w, w->options.durable);
-    disk_persist(w, node, effect->persist);
+    world_disk_persist(w, node, effect->persist);
     return;
   case NODE_RELEASE:
     WORLD_CHECK(w, w->holder == node);
@@ -120,6 +124,7 @@ static void carry_out(struct world *w, int node, const struct node_effect *effec
     wake_at(w, node, effect->at_ms);
     return;
   case NODE_EXIT:
+    WORLD_CHECK(w, effect->status == 0 || w->options.broken);
     p->exited = true;
     return;
   }
@@ -169,7 +174,7 @@ static bool feed_one(struct world *w, int node) {
   struct end *ready[READY_MAX];
   const size_t ends_n = ready_ends(w, node, ready, READY_MAX);
   const bool is_due = p->wake_ms <= process_ms(w, node), has_mail = p->inbox.n > 0;
-  const bool is_durable = disk_is_ready(&p->disk);
+  const bool is_durable = world_disk_is_ready(&p->disk);
   const size_t n = ends_n + is_due + is_durable + has_mail;
   if (n == 0) return false;
   const size_t drawn = world_dice(w, n);
@@ -179,7 +184,7 @@ static bool feed_one(struct world *w, int node) {
     p->wake_ms = UINT64_MAX;
     process_step(w, node, (struct node_event){.type = NODE_TICK});
   } else if (drawn < ends_n + is_due + is_durable) {
-    disk_feed(w, node);
+    world_disk_feed(w, node);
   } else {
     feed_datagram(w, node);
   }
@@ -205,7 +210,7 @@ static void finish_turn(struct world *w, int node) {
   world_trace(w, node, "has ended");
   stream_process_ended(w, node, false);
   if (w->holder == node) w->holder = HOLDER_NOBODY;
-  disk_crash(w, node);
+  world_disk_crash(w, node, false);
   process_free(p);
 }
 
@@ -226,12 +231,13 @@ static void fill_random(struct world *w, uint8_t *at, size_t n) {
   for (size_t i = 0; i < n; i++) at[i] = (uint8_t)random_next(&w->random);
 }
 
-/* With a disk, who was here before; else, or with an empty one, somebody new. */
-static uint64_t id_of(struct world *w, int node) {
-  struct disk *disk = &w->processes[node].disk;
-  if (w->options.durable && disk->id != 0) return disk->id;
-  disk->id = random_next(&w->random) | 1;
-  return disk->id;
+/* With a disk, who was here before, if anybody was; else somebody new. */
+static bool find_identity(struct world *w, int node) {
+  struct process *p = &w->processes[node];
+  if (w->options.durable && !world_disk_start(w, node)) return false;
+  if (!w->options.durable) p->disk.id = random_next(&w->random) | 1;
+  p->id = p->disk.id;
+  return true;
 }
 
 /* Its election address, where each has one. */
@@ -242,7 +248,7 @@ static struct address peer_address(int node) {
 static void fill_options(struct world *w, int node, struct node_options *options) {
   struct process *p = &w->processes[node];
   *options = (struct node_options){.id = p->id,
-                                   .start = p->incarnation,
+                                   .start = w->options.durable ? p->disk.directory.started : p->incarnation,
                                    .seed = random_next(&w->random),
                                    .election = world_election(),
                                    .udp = p->udp,
@@ -254,7 +260,7 @@ static void fill_options(struct world *w, int node, struct node_options *options
                                    .follower_writes = w->options.follower_writes,
                                    .compact_bytes = w->options.compact_bytes,
                                    .chunk_bytes_max = w->options.chunk_bytes_max,
-                                   .wall_ms = WALL_START_MS + world_now_ms(w),
+                                   .wall_ms = world_wall_ms(w),
                                    .durable = w->options.durable};
   options->expect = w->options.expect;
   if (w->options.peers) {
@@ -287,12 +293,13 @@ void world_start(struct world *w, int node) {
   char name[] = {(char)('a' + node), '\0'};
   WORLD_CHECK(w, p->node == NULL);
   reset(w, node);
-  p->id = id_of(w, node);
+  if (!find_identity(w, node)) return;
   fill_options(w, node, &options);
   options.name = name;
-  if (w->options.durable && disk_restore(&p->disk, &restored)) options.restored = &restored;
+  if (w->options.durable && directory_restore(&p->disk.directory, &restored)) options.restored = &restored;
   durable_begin(w, node);
   p->node = node_new(&options, process_ms(w, node));
+  directory_started(&p->disk.directory);
   world_trace(w, node, "is started with id %016" PRIx64 "%s", p->id,
               options.restored != NULL ? ", and what was on its disk" : "");
   stream_process_is_back(w, node);
@@ -305,22 +312,27 @@ void world_start_all(struct world *w) {
     if (w->processes[i].node == NULL) world_start(w, i);
 }
 
-static void end_process(struct world *w, int node) {
+static void end_process(struct world *w, int node, bool power) {
   struct process *p = &w->processes[node];
   if (w->holder == node) {
     w->holder = HOLDER_DYING;
     w->holder_incarnation = p->incarnation;
     world_schedule(w, EVENT_PORT_FREE, world_dice(w, PORT_FREE_AFTER_US_MAX))->incarnation = p->incarnation;
   }
-  disk_crash(w, node);
+  world_disk_crash(w, node, power);
   process_free(p);
+}
+
+void process_disk_failed(struct world *w, int node) {
+  stream_process_ended(w, node, true);
+  end_process(w, node, world_dice(w, 3) == 0);
 }
 
 void world_kill(struct world *w, int node) {
   WORLD_CHECK(w, world_is_running(w, node));
   world_trace(w, node, "is killed");
   stream_process_ended(w, node, true);
-  end_process(w, node);
+  end_process(w, node, false);
 }
 
 void world_cut_power(struct world *w, int node) {
@@ -328,18 +340,40 @@ void world_cut_power(struct world *w, int node) {
   world_trace(w, node, "has no power");
   stream_process_vanished(w, node);
   w->processes[node].powerless = true;
-  end_process(w, node);
+  end_process(w, node, true);
 }
 
 void world_wipe(struct world *w, int node) {
   WORLD_CHECK(w, !world_is_running(w, node));
   world_trace(w, node, "its data is gone");
-  disk_wipe(&w->processes[node].disk);
+  world_disk_wipe(&w->processes[node].disk);
 }
 
 void world_hang_disk(struct world *w, int node, uint64_t ms) {
   world_trace(w, node, "its disk hangs for %" PRIu64 " ms", ms);
   w->processes[node].disk.hangs_until_us = w->now_us + ms * 1000;
+}
+
+void world_limit_disk(struct world *w, int node, uint64_t bytes) {
+  if (bytes == UINT64_MAX)
+    world_trace(w, node, "its disk has all room");
+  else
+    world_trace(w, node, "its disk has room for %" PRIu64 " bytes more", bytes);
+  directory_set_room(&w->processes[node].disk.directory, bytes);
+}
+
+void world_fail_disk(struct world *w, int node) {
+  world_trace(w, node, "its disk is about to fail");
+  directory_fail(w, node);
+}
+
+bool world_harm_disk(struct world *w, int node) {
+  WORLD_CHECK(w, !world_is_running(w, node));
+  return directory_harm(w, node);
+}
+
+bool world_is_refused(const struct world *w, int node) {
+  return w->processes[node].disk.directory.refused;
 }
 
 void world_set_drift(struct world *w, int node, int ppm) {

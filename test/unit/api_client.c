@@ -35,13 +35,10 @@ static void view_init(struct client *c, enum client_view which) {
   };
 }
 
-void client_open(struct client *c, enum client_view which, enum api_follower_writes follower_writes) {
-  struct api_options options = {
-      .name = "a",
-      .seed = 1,
-      .document_bytes_max = CLIENT_DOCUMENT_BYTES_MAX,
-      .follower_writes = follower_writes,
-  };
+static void open_with(struct client *c, enum client_view which, struct api_options options) {
+  options.name = "a";
+  options.seed = 1;
+  options.document_bytes_max = CLIENT_DOCUMENT_BYTES_MAX;
   memset(options.token, 1, sizeof options.token);
   *c = (struct client){.verdict = REPLICA_APPLIED, .read_verdict = REPLICA_READABLE};
   c->api = api_new(&options);
@@ -49,6 +46,14 @@ void client_open(struct client *c, enum client_view which, enum api_follower_wri
   c->parser = http_parser_new(CLIENT_DOCUMENT_BYTES_MAX);
   view_init(c, which);
   c->view.applied = replica_applied(c->replica);
+}
+
+void client_open(struct client *c, enum client_view which, enum api_follower_writes follower_writes) {
+  open_with(c, which, (struct api_options){.follower_writes = follower_writes});
+}
+
+void client_open_limited(struct client *c, uint64_t data_bytes_max) {
+  open_with(c, LEADER, (struct api_options){.data_bytes_max = data_bytes_max});
 }
 
 void client_close(struct client *c) {

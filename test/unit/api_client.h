@@ -54,6 +54,8 @@ struct client {
 enum client_view { LEADER, FOLLOWER, LEADERLESS };
 
 void client_open(struct client *, enum client_view, enum api_follower_writes);
+/* A leader with --max-data-bytes. */
+void client_open_limited(struct client *, uint64_t data_bytes_max);
 void client_close(struct client *);
 
 /* Sends METHOD TARGET with `headers` (each ending in CRLF) and `body` (NULL: none), and takes the answer. */

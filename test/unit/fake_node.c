@@ -18,6 +18,9 @@
  *   write TEXT         to the newest outbound stream
  *   streams            writes how many streams there are, this one included
  *   log TEXT           a line at info level
+ *   persist TERM       wants that term on the disk; "persisted SEQUENCE" is written when it is there
+ *   identity ID TERM   the same, under a new id
+ *   restored           writes the id, and the term that was on the disk at the start, or "nothing"
  *   exit STATUS
  *
  * A node named "late" opens HTTP after 300 ms, others at once. One named "stubborn" does not end on
@@ -47,6 +50,8 @@ struct effect {
   struct list_link link;
   struct node_effect effect;
   struct bytes data;
+  struct node_persist persist;
+  struct coracle_raft_persist raft;
 };
 
 struct node {
@@ -59,6 +64,10 @@ struct node {
   struct node_stream *outbound;  /* the newest */
   struct node_stream *connector; /* who asked for it */
   struct node_stream *waker;     /* of "wake" and "pause" */
+  struct node_stream *persister; /* of "persist" and "identity" */
+  uint64_t sequence;             /* of what was wanted on the disk last */
+  bool was_restored;
+  uint64_t restored_term;
   bool waker_is_paused;
   uint64_t wake_ms;
   uint64_t open_ms; /* 0: HTTP is open */
@@ -129,6 +138,7 @@ static void forget(struct node *node, struct node_stream *stream) {
   if (node->binder == stream) node->binder = NULL;
   if (node->connector == stream) node->connector = NULL;
   if (node->waker == stream) node->waker = NULL;
+  if (node->persister == stream) node->persister = NULL;
   if (node->outbound == stream) node->outbound = NULL;
   list_remove(&stream->link);
   bytes_close(&stream->line);
@@ -227,6 +237,34 @@ static void command_of_addresses(struct node *node, struct node_stream *stream, 
   }
 }
 
+static void persist(struct node *node, struct node_stream *stream, bool identity, uint64_t id,
+                    uint64_t term) {
+  struct effect *effect = put_effect(node, NODE_PERSIST, NULL);
+  effect->raft = (struct coracle_raft_persist){.vote_changed = true, .term = term};
+  effect->persist = (struct node_persist){.sequence = ++node->sequence,
+                                          .identity = identity,
+                                          .id = id,
+                                          .cluster = "a cluster of one",
+                                          .raft = &effect->raft};
+  effect->effect.persist = &effect->persist;
+  node->persister = stream;
+}
+
+static void command_of_storage(struct node *node, struct node_stream *stream, const char *word, char *rest) {
+  if (strcmp(word, "persist") == 0) {
+    persist(node, stream, false, 0, number(rest));
+  } else if (strcmp(word, "identity") == 0) {
+    char *term = strchr(rest, ' ');
+    assert(term != NULL);
+    *term++ = '\0';
+    persist(node, stream, true, number(rest), number(term));
+  } else if (strcmp(word, "restored") == 0 && node->was_restored) {
+    say(node, stream, "%" PRIu64 " %" PRIu64, node->options.id, node->restored_term);
+  } else if (strcmp(word, "restored") == 0) {
+    say(node, stream, "nothing");
+  }
+}
+
 static void run_command(struct node *node, struct node_stream *stream, char *line, uint64_t now_ms) {
   char *rest = strchr(line, ' ');
   if (rest != NULL)
@@ -247,6 +285,7 @@ static void run_command(struct node *node, struct node_stream *stream, char *lin
   }
   command_of_streams(node, stream, line, rest);
   command_of_addresses(node, stream, line, rest);
+  command_of_storage(node, stream, line, rest);
 }
 
 /* ---- Events ---- */
@@ -312,6 +351,9 @@ void node_step(struct node *node, const struct node_event *event) {
     tick(node, event->now_ms);
     break;
   case NODE_PERSISTED:
+    say(node, node->persister, "persisted %" PRIu64, event->sequence);
+    break;
+  case NODE_STORAGE:
     break;
   case NODE_DATAGRAM:
     say(node, node->listener, "datagram %s %.*s", address_format(&event->from, text), (int)event->n,
@@ -374,6 +416,11 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
   (void)now_ms;
   assert(options->id != 0 && options->seed != 0 && memcmp(options->token, zero, sizeof zero) != 0);
   node->options = *options;
+  assert(options->durable == (options->restored != NULL) && options->data_bytes_max > 0);
+  if (options->restored != NULL) {
+    node->was_restored = memcmp(options->restored->cluster, zero, JOIN_CLUSTER_BYTES) != 0;
+    node->restored_term = options->restored->raft.term;
+  }
   list_init(&node->streams);
   list_init(&node->effects);
   return node;

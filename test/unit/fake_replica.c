@@ -15,6 +15,7 @@ struct replica {
     void *waiter;
   } proposals[PROPOSALS_MAX]; /* oldest first */
   size_t proposals_n;
+  uint64_t pending_bytes; /* of all that were proposed since nothing waited */
   struct list reads;
 };
 
@@ -38,7 +39,7 @@ bool fake_replica_finish(struct replica *replica, enum replica_verdict verdict,
   if (replica->proposals_n == 0) return false;
   struct coracle_raft_entry *entry = replica->proposals[0].entry;
   *result = (struct replica_result){.waiter = replica->proposals[0].waiter, .verdict = verdict};
-  replica->proposals_n--;
+  if (--replica->proposals_n == 0) replica->pending_bytes = 0;
   memmove(replica->proposals, replica->proposals + 1, replica->proposals_n * sizeof *replica->proposals);
   if (verdict == REPLICA_APPLIED) {
     result->index = ++replica->applied;
@@ -51,6 +52,10 @@ bool fake_replica_finish(struct replica *replica, enum replica_verdict verdict,
 
 size_t fake_replica_waiting(const struct replica *replica) {
   return replica->proposals_n;
+}
+
+void fake_replica_burden(struct replica *replica, uint64_t growth_bytes) {
+  replica->pending_bytes += growth_bytes;
 }
 
 const struct replica_read *fake_replica_read(const struct replica *replica) {
@@ -82,10 +87,16 @@ void replica_cancel_read(struct replica *replica, struct replica_read *read) {
   list_remove(&read->link);
 }
 
-void replica_propose(struct replica *replica, struct coracle_raft_entry *entry, void *waiter) {
+void replica_propose(struct replica *replica, struct coracle_raft_entry *entry, uint64_t growth_bytes,
+                     void *waiter) {
+  replica->pending_bytes += growth_bytes;
   assert(replica->proposals_n < PROPOSALS_MAX && waiter != NULL);
   replica->proposals[replica->proposals_n].entry = entry;
   replica->proposals[replica->proposals_n++].waiter = waiter;
+}
+
+uint64_t replica_pending_bytes(const struct replica *replica) {
+  return replica->pending_bytes;
 }
 
 const struct store *replica_store(const struct replica *replica) {

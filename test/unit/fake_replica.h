@@ -14,6 +14,9 @@ void fake_replica_free(struct replica *); /* what still waits is dropped */
 bool fake_replica_finish(struct replica *, enum replica_verdict, struct replica_result *);
 size_t fake_replica_waiting(const struct replica *);
 
+/* As if so much more waited to be applied, until something is. */
+void fake_replica_burden(struct replica *, uint64_t growth_bytes);
+
 /* Ends the oldest read; false when none waits. */
 bool fake_replica_finish_read(struct replica *, enum replica_verdict, struct replica_result *);
 /* The oldest read that waits, or NULL. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -18,6 +19,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+enum { FOLDERS_OPEN_MAX = 8 };
 
 uint64_t net_now_ms(void) {
   struct timespec now;
@@ -119,6 +122,7 @@ struct serve_options net_options(struct server *server, const char *name) {
       .http = {.family = ADDRESS_IP4, .ip = {127, 0, 0, 1}},
       .name = name,
       .data_dir = server->data_dir,
+      .storage = SERVE_MEMORY,
       .secret_file = server->secret_file,
       .heartbeat_ms = 50,
       .election_timeout_ms = 500,
@@ -180,9 +184,13 @@ void server_start(struct server *server, const struct serve_options *options) {
   server_read_log(server);
 }
 
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place) {
+  (void)status, (void)type, (void)place;
+  return remove(path);
+}
+
 int server_wait(struct server *server) {
   uint64_t deadline_ms = net_now_ms() + NET_TIMEOUT_MS;
-  char path[128];
   int status;
   while (!has_ended(server->pid)) {
     if (net_now_ms() > deadline_ms) kill(server->pid, SIGKILL);
@@ -193,10 +201,10 @@ int server_wait(struct server *server) {
   if (WIFSIGNALED(status) || strstr((const char *)server->log.data, "Sanitizer") != NULL)
     print_message("%s", (const char *)server->log.data);
   close(server->stderr_fd);
-  snprintf(path, sizeof path, "%s/lock", server->data_dir);
-  unlink(path);
-  rmdir(server->data_dir);
-  unlink(server->secret_file);
+  if (!server->keeps_data) {
+    nftw(server->data_dir, remove_one, FOLDERS_OPEN_MAX, FTW_DEPTH | FTW_PHYS);
+    unlink(server->secret_file);
+  }
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

@@ -15,18 +15,21 @@ struct server {
   struct address http; /* as it says itself; family NONE when it ended before it said so */
   struct address election;
   char data_dir[64], secret_file[80];
+  bool keeps_data;          /* server_wait() leaves the data directory */
   unsigned descriptors_max; /* set before server_start(); 0: as they are */
 };
 
 /* A free port of 127.0.0.1. */
 struct address net_free_udp_address(void);
-/* Defaults for every option; HTTP on any port, an election address of its own, a new data directory. */
+/* Defaults for every option, but memory for storage; HTTP on any port, an election address of its own, a new
+ * data directory. */
 struct serve_options net_options(struct server *, const char *name);
 /* Starts it and waits until it tells its addresses or has ended. */
 void server_start(struct server *, const struct serve_options *);
 /* Reads what is there of its stderr. */
 void server_read_log(struct server *);
-/* Waits for it to end and returns its exit status, or 128 + signal. Releases everything but the log. */
+/* Waits for it to end and returns its exit status, or 128 + signal. Releases everything but the log,
+ * and removes the data directory. */
 int server_wait(struct server *);
 /* SIGTERM, and it must end with status 0: no leak, no sanitizer's complaint. Releases the log too. */
 void server_stop(struct server *);

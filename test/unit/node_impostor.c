@@ -232,7 +232,7 @@ struct coracle_raft_entry *impostor_command(struct impostor *b, uint64_t index) 
   return entry;
 }
 
-bool impostor_frame(struct wire *wire, struct frame *frame, struct bytes *storage) {
+static bool next_frame(struct wire *wire, struct frame *frame, struct bytes *storage) {
   struct seals *seals = wire->user;
   size_t consumed = 0, needed;
   storage->n = 0;
@@ -241,4 +241,10 @@ bool impostor_frame(struct wire *wire, struct frame *frame, struct bytes *storag
   if (frame_next(storage->data, storage->n, &consumed, &needed, frame) != 1) return false;
   bytes_consume(&wire->received, consumed);
   return true;
+}
+
+bool impostor_frame(struct wire *wire, struct frame *frame, struct bytes *storage) {
+  while (next_frame(wire, frame, storage))
+    if (frame->type != FRAME_STORAGE) return true;
+  return false;
 }

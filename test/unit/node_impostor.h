@@ -71,8 +71,8 @@ void impostor_append(struct impostor *, struct wire *, uint64_t previous_index, 
 struct coracle_raft_entry *impostor_configuration(struct impostor *, uint64_t index, bool node_votes);
 /* A client's command: PUT of collection c, document x. */
 struct coracle_raft_entry *impostor_command(struct impostor *, uint64_t index);
-/* Takes the first frame off wire->received, and opens it; false when none is whole. The payload lives until
- * the next call.
+/* Takes the first frame off wire->received, and opens it (those that tell of storage are left out); false
+ * when none is whole. The payload lives until the next call.
  */
 bool impostor_frame(struct wire *, struct frame *, struct bytes *storage);
 

@@ -57,6 +57,7 @@ static void cluster_shows_the_members(void **state) {
   c.members[1].contact_known = true, c.members[1].last_contact_ms = 12;
   c.members[1].up_known = c.members[1].up = true;
   c.members[2].up_known = true;
+  c.members[0].storage = API_STORAGE_FULL, c.members[1].storage = API_STORAGE_HANGS;
   ask(&c, "GET", "/v1/cluster", NULL, NULL);
   assert_int_equal(c.status, 200);
   assert_header(&c, "Cache-Control", "no-store");
@@ -66,12 +67,12 @@ static void cluster_shows_the_members(void **state) {
       "\"leader\":{\"id\":\"000000000000000a\",\"name\":\"a\",\"http\":\"http://127.0.0.1:8001\"},"
       "\"commit\":17,\"applied\":16,\"self\":\"000000000000000a\",\"members\":["
       "{\"id\":\"000000000000000a\",\"name\":\"a\",\"http\":\"http://127.0.0.1:8001\",\"role\":\"voter\","
-      "\"match\":17,\"last_contact_ms\":null,\"up\":null},"
+      "\"match\":17,\"last_contact_ms\":null,\"up\":null,\"storage\":\"full\"},"
       "{\"id\":\"000000000000000b\",\"name\":\"b\",\"http\":\"http://127.0.0.1:8002\",\"role\":\"voter\","
-      "\"match\":16,\"last_contact_ms\":12,\"up\":true},"
+      "\"match\":16,\"last_contact_ms\":12,\"up\":true,\"storage\":\"hangs\"},"
       "{\"id\":\"000000000000000c\",\"name\":\"c\",\"http\":\"http://[::1]:8003\",\"role\":\"learner\","
-      "\"match\":null,\"last_contact_ms\":null,\"up\":false}],"
-      "\"uptime_ms\":42,\"founded\":\"2023-11-14T22:13:20.123Z\"}");
+      "\"match\":null,\"last_contact_ms\":null,\"up\":false,\"storage\":null}],"
+      "\"data_bytes\":0,\"data_bytes_max\":null,\"uptime_ms\":42,\"founded\":\"2023-11-14T22:13:20.123Z\"}");
   client_close(&c);
 }
 
@@ -83,9 +84,9 @@ static void cluster_of_a_fresh_node(void **state) {
   c.view.members_n = 0;
   c.view.term = 0;
   ask(&c, "GET", "/v1/cluster", NULL, NULL);
-  assert_string_equal(c.body,
-                      "{\"cluster_id\":null,\"term\":0,\"leader\":null,\"commit\":17,\"applied\":16,"
-                      "\"self\":\"000000000000000a\",\"members\":[],\"uptime_ms\":42,\"founded\":null}");
+  assert_string_equal(c.body, "{\"cluster_id\":null,\"term\":0,\"leader\":null,\"commit\":17,\"applied\":16,"
+                              "\"self\":\"000000000000000a\",\"members\":[],"
+                              "\"data_bytes\":0,\"data_bytes_max\":null,\"uptime_ms\":42,\"founded\":null}");
   client_close(&c);
 }
 

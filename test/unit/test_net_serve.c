@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -97,17 +98,13 @@ static void test_default_name_and_directory(void **state) {
   unsetenv("XDG_DATA_HOME");
   assert_return_code(gethostname(host, sizeof host - 1), errno);
   snprintf(path, sizeof path, "%s/coracle/%.50s-%u", base, host, a.http.port);
-  snprintf(line, sizeof line, " INFO  %.50s-%u: data directory %s\n", host, a.http.port, path);
+  snprintf(line, sizeof line, " INFO  %.50s-%u: data directory %s, not used: ", host, a.http.port, path);
   assert_non_null(strstr((const char *)a.log.data, line));
-  kill(a.pid, SIGTERM);
-  assert_int_equal(server_wait(&a), 0);
-  bytes_close(&a.log);
+  /* Memory storage leaves nothing there but the lock. */
   snprintf(line, sizeof line, "%s/lock", path);
   assert_return_code(unlink(line), errno);
   assert_return_code(rmdir(path), errno);
-  *strrchr(path, '/') = '\0';
-  assert_return_code(rmdir(path), errno);
-  assert_return_code(rmdir(base), errno);
+  server_stop(&a);
 }
 
 /* Before the node opens HTTP, connections are taken by the kernel and wait; afterwards they are served. */
@@ -212,6 +209,69 @@ static void test_exit_with_everything_open(void **state) {
   assert_int_equal(server_wait(&a), 3);
   bytes_close(&a.log);
   for (size_t i = 0; i < 10; i++) close(fds[i]);
+}
+
+/* ---- Durable storage ---- */
+
+static int ask(const struct server *server, const char *line, const char *answer) {
+  int fd = net_connect(&server->http);
+  net_say(fd, line);
+  net_expect(fd, answer);
+  return fd;
+}
+
+/* What the node wants on the disk is there at the next start, whichever way the process ended. */
+static void test_what_was_persisted_is_restored(void **state) {
+  (void)state;
+  struct server a;
+  struct serve_options options = net_options(&a, "a");
+  options.storage = SERVE_DISK;
+  a.keeps_data = true;
+  server_start(&a, &options);
+  close(ask(&a, "restored", "nothing"));
+  close(ask(&a, "identity 77 1", "persisted 1"));
+  close(ask(&a, "persist 5", "persisted 2"));
+  kill(a.pid, SIGKILL);
+  assert_int_equal(server_wait(&a), 128 + SIGKILL);
+  bytes_close(&a.log);
+
+  server_start(&a, &options);
+  int fd = ask(&a, "restored", "77 5");
+  net_say(fd, "persist 6\nexit 0"); /* in one turn */
+  assert_int_equal(server_wait(&a), 0);
+  close(fd);
+  assert_non_null(strstr((const char *)a.log.data, " INFO  a: node 000000000000004d of cluster "
+                                                   "6120636c7573746572206f66206f6e65 again, in term 5\n"));
+  bytes_close(&a.log);
+
+  a.keeps_data = false;
+  server_start(&a, &options);
+  close(ask(&a, "restored", "77 6"));
+  server_stop(&a);
+}
+
+/* A directory that cannot be trusted: one line, before anything is sent. */
+static void test_refused_data_dir(void **state) {
+  (void)state;
+  struct server a;
+  char path[96], line[256];
+  struct serve_options options = net_options(&a, "a");
+  options.storage = SERVE_DISK;
+  a.keeps_data = true;
+  server_start(&a, &options);
+  server_stop(&a);
+  snprintf(path, sizeof path, "%s/meta-1", a.data_dir);
+  assert_return_code(unlink(path), errno);
+  assert_return_code(mkfifo(path, 0600), errno);
+
+  a.keeps_data = false;
+  server_start(&a, &options);
+  assert_int_equal(server_wait(&a), 1);
+  snprintf(line, sizeof line, "coracle serve: data directory %s: ", a.data_dir);
+  assert_int_equal(strncmp((const char *)a.log.data, line, strlen(line)), 0);
+  assert_non_null(strstr((const char *)a.log.data, "meta-1"));
+  assert_ptr_equal(strchr((const char *)a.log.data, '\n'), a.log.data + a.log.n - 1);
+  bytes_close(&a.log);
 }
 
 /* ---- Shortages ---- */
@@ -320,6 +380,8 @@ int main(void) {
       cmocka_unit_test(test_sigint_too),
       cmocka_unit_test(test_a_second_signal_ends_at_once),
       cmocka_unit_test(test_exit_with_everything_open),
+      cmocka_unit_test(test_what_was_persisted_is_restored),
+      cmocka_unit_test(test_refused_data_dir),
       cmocka_unit_test(test_accepts_again_after_running_out_of_descriptors),
       cmocka_unit_test(test_log_that_nobody_reads),
       cmocka_unit_test(test_log_whose_reader_is_gone),

@@ -141,13 +141,13 @@ static void a_removed_node_is_told_so_and_stays_out(void **state) {
     struct world *w = formed(seed, 3, true);
     WORLD_UNTIL(w, takes_writes(w), 200);
     world_kill(w, 2);
-    const struct disk lost = w->processes[2].disk;
-    disk_init(&w->processes[2].disk);
+    const struct world_disk lost = w->processes[2].disk;
+    world_disk_init(&w->processes[2].disk);
     world_start(w, 2);
     WORLD_UNTIL(w, world_is_formed(w), 2 * FORM_MS);
 
     world_kill(w, 2);
-    disk_free(&w->processes[2].disk);
+    world_disk_free(&w->processes[2].disk);
     w->processes[2].disk = lost;
     const int leader = world_leader(w) != 2 ? world_leader(w) : -1;
     world_start(w, 2);

@@ -148,9 +148,9 @@ static void a_turn_is_one_batch(void **state) {
   struct replica *r = founder();
   const uint64_t applied = replica_applied(r);
   assert_null(flush(r));
-  replica_propose(r, put_entry("a", "{}"), waiter(0));
-  replica_propose(r, put_entry("b", "{\"n\":1}"), waiter(1));
-  replica_propose(r, put_entry("a", "[2]"), waiter(2));
+  replica_propose(r, put_entry("a", "{}"), 0, waiter(0));
+  replica_propose(r, put_entry("b", "{\"n\":1}"), 0, waiter(1));
+  replica_propose(r, put_entry("a", "[2]"), 0, waiter(2));
   assert_true(replica_has_proposals(r));
   assert_int_equal(replica_waiting(r), 3);
   const struct coracle_raft_effects *effects = flush(r);
@@ -184,7 +184,7 @@ static void results_come_in_the_order_of_the_proposals(void **state) {
                     i % 3 == 0   ? entry_of(&create)
                     : i % 3 == 1 ? entry_of(&remove)
                                  : put_entry("x", "{}"),
-                    waiter(i));
+                    0, waiter(i));
     if (i % 7 == 0) assert_non_null(flush(r));
     if (i % 31 == 0) persist(r);
   }
@@ -208,7 +208,7 @@ static void a_waiter_waits_for_its_own_entry(void **state) {
   const struct coracle_raft_configuration founding = {.members_n = 1,
                                                       .members = {{.id = SELF, .voter = true}}};
   step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_START, .start = {.founding = &founding}});
-  replica_propose(r, put_entry("a", "1"), waiter(0));
+  replica_propose(r, put_entry("a", "1"), 0, waiter(0));
   assert_non_null(flush(r));
   persist(r); /* the configuration, the no-op and the command */
   assert_int_equal(take(r, waiter(0), REPLICA_APPLIED).index, 3);
@@ -235,8 +235,8 @@ static void a_follower_applies_what_is_committed(void **state) {
 static void a_follower_takes_no_proposals(void **state) {
   (void)state;
   struct replica *r = follower();
-  replica_propose(r, put_entry("a", "1"), waiter(0));
-  replica_propose(r, put_entry("a", "2"), waiter(1));
+  replica_propose(r, put_entry("a", "1"), 0, waiter(0));
+  replica_propose(r, put_entry("a", "2"), 0, waiter(1));
   assert_null(flush(r));
   take(r, waiter(0), REPLICA_NOT_LEADER);
   take(r, waiter(1), REPLICA_NOT_LEADER);
@@ -253,17 +253,17 @@ static void too_much_is_busy(void **state) {
   char body[UNCOMMITTED_BYTES_MAX / 2 + 1];
   memset(body, '1', sizeof body);
   body[sizeof body - 1] = '\0';
-  replica_propose(r, put_entry("a", body), waiter(0));
+  replica_propose(r, put_entry("a", body), 0, waiter(0));
   assert_non_null(flush(r));
-  replica_propose(r, put_entry("b", "1"), waiter(1));
-  replica_propose(r, put_entry("c", body), waiter(2));
+  replica_propose(r, put_entry("b", "1"), 0, waiter(1));
+  replica_propose(r, put_entry("c", body), 0, waiter(2));
   assert_null(flush(r));
   take(r, waiter(1), REPLICA_BUSY);
   take(r, waiter(2), REPLICA_BUSY);
   assert_no_result(r);
   persist(r);
   take(r, waiter(0), REPLICA_APPLIED);
-  replica_propose(r, put_entry("c", body), waiter(3));
+  replica_propose(r, put_entry("c", body), 0, waiter(3));
   assert_non_null(flush(r));
   persist(r);
   take(r, waiter(3), REPLICA_APPLIED);
@@ -277,10 +277,10 @@ static void lost_leadership_leaves_the_outcome_unknown(void **state) {
   (void)state;
   struct replica *r = founder();
   const uint64_t base = replica_applied(r);
-  replica_propose(r, put_entry("a", "1"), waiter(0));
-  replica_propose(r, put_entry("b", "1"), waiter(1));
+  replica_propose(r, put_entry("a", "1"), 0, waiter(0));
+  replica_propose(r, put_entry("b", "1"), 0, waiter(1));
   assert_non_null(flush(r));
-  replica_propose(r, put_entry("c", "1"), waiter(2));
+  replica_propose(r, put_entry("c", "1"), 0, waiter(2));
   depose(r, 5);
   take(r, waiter(0), REPLICA_UNKNOWN);
   take(r, waiter(1), REPLICA_UNKNOWN);
@@ -305,13 +305,13 @@ static void lost_leadership_leaves_the_outcome_unknown(void **state) {
 static void a_waiter_does_not_outlive_its_term(void **state) {
   (void)state;
   struct replica *r = founder();
-  replica_propose(r, put_entry("a", "1"), waiter(0));
+  replica_propose(r, put_entry("a", "1"), 0, waiter(0));
   assert_non_null(flush(r));
   depose(r, 5);
   persist(r);
   step(r, (struct coracle_raft_event){.type = CORACLE_RAFT_CAMPAIGN}); /* the sole voter wins at once */
   persist(r);
-  replica_propose(r, put_entry("b", "1"), waiter(1));
+  replica_propose(r, put_entry("b", "1"), 0, waiter(1));
   assert_non_null(flush(r));
   persist(r);
   take(r, waiter(0), REPLICA_UNKNOWN);
@@ -325,12 +325,12 @@ static void a_waiter_does_not_outlive_its_term(void **state) {
 static void abandoned_waiters_get_their_results(void **state) {
   (void)state;
   struct replica *r = founder();
-  replica_propose(r, put_entry("a", "1"), waiter(0));
+  replica_propose(r, put_entry("a", "1"), 0, waiter(0));
   assert_non_null(flush(r));
   persist(r);
-  replica_propose(r, put_entry("b", "1"), waiter(1));
+  replica_propose(r, put_entry("b", "1"), 0, waiter(1));
   assert_non_null(flush(r));
-  replica_propose(r, put_entry("c", "1"), waiter(2));
+  replica_propose(r, put_entry("c", "1"), 0, waiter(2));
   assert_int_equal(replica_waiting(r), 3);
   replica_abandon(r);
   assert_false(replica_has_proposals(r));
@@ -348,12 +348,12 @@ static void abandoned_waiters_get_their_results(void **state) {
 static void it_can_be_released_at_any_time(void **state) {
   (void)state;
   struct replica *r = founder();
-  replica_propose(r, put_entry("a", "1"), waiter(0));
+  replica_propose(r, put_entry("a", "1"), 0, waiter(0));
   assert_non_null(flush(r));
   persist(r);
-  replica_propose(r, put_entry("b", "1"), waiter(1));
+  replica_propose(r, put_entry("b", "1"), 0, waiter(1));
   assert_non_null(flush(r));
-  replica_propose(r, put_entry("c", "1"), waiter(2));
+  replica_propose(r, put_entry("c", "1"), 0, waiter(2));
   replica_free(r);
   replica_free(new_replica());
   replica_free(NULL);
@@ -365,8 +365,8 @@ static void a_results_record_is_the_receivers(void **state) {
   struct replica *r = founder();
   struct command remove = delete_command("notes", "a");
   struct replica_result result;
-  replica_propose(r, put_entry("a", "[1]"), waiter(0));
-  replica_propose(r, entry_of(&remove), waiter(1));
+  replica_propose(r, put_entry("a", "[1]"), 0, waiter(0));
+  replica_propose(r, entry_of(&remove), 0, waiter(1));
   assert_non_null(flush(r));
   persist(r);
   assert_true(replica_next_result(r, &result));
@@ -392,7 +392,7 @@ static void a_command_establishes(void **state) {
   (void)state;
   struct replica *r = founder();
   assert_false(replica_is_established(r));
-  replica_propose(r, put_entry("a", "1"), waiter(0));
+  replica_propose(r, put_entry("a", "1"), 0, waiter(0));
   assert_false(replica_is_established(r)); /* it may yet be refused */
   assert_non_null(flush(r));
   assert_true(replica_is_established(r)); /* from the moment it is in the log */

@@ -181,7 +181,7 @@ static void propose(struct scene *s, uint64_t documents) {
   const struct command command = put_command("notes", id, body);
   struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(&command));
   command_encode(&command, entry->data);
-  replica_propose(s->replicas[1], entry, &s->writes);
+  replica_propose(s->replicas[1], entry, 0, &s->writes);
   s->writes++;
 }
 
@@ -440,6 +440,17 @@ static void a_read_waits_for_what_an_image_brings(void **state) {
   scene_free(s);
 }
 
+enum { PIECE_BYTES = 100 };
+
+static bool next_image(void *context, struct slice *piece) {
+  struct slice *unread = context;
+  *piece = *unread;
+  if (piece->n > PIECE_BYTES) piece->n = PIECE_BYTES;
+  unread->at += piece->n;
+  unread->n -= piece->n;
+  return true;
+}
+
 static void a_restart_begins_with_the_image(void **state) {
   (void)state;
   struct scene *s = scene_new();
@@ -457,9 +468,10 @@ static void a_restart_begins_with_the_image(void **state) {
 
   const struct coracle_raft_effects *effects;
   const struct coracle_raft_restored restored = {.term = 3, .voted_for = 1, .snapshot = snapshot};
+  struct slice unread = slice_of_bytes(&image);
+  const struct replica_image source = {next_image, &unread};
   s->replicas[2] = new_replica(1);
-  assert_int_equal(replica_restore(s->replicas[2], &restored, slice_of_bytes(&image), s->now_ms, &effects),
-                   0);
+  assert_int_equal(replica_restore(s->replicas[2], &restored, &source, s->now_ms, &effects), 0);
   assert_true(replica_is_established(s->replicas[2]));
   assert_same_state(s, 1, 2);
   bytes_close(&image);
@@ -485,8 +497,9 @@ static void an_unknown_image_ends_the_process(void **state) {
     const struct coracle_raft_effects *effects;
     dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
     signal(SIGABRT, SIG_DFL);
-    int error = replica_restore(new_replica(1), &restored,
-                                (struct slice){(const char *)unknown, sizeof unknown}, 1, &effects);
+    struct slice unread = {(const char *)unknown, sizeof unknown};
+    const struct replica_image source = {next_image, &unread};
+    int error = replica_restore(new_replica(1), &restored, &source, 1, &effects);
     _exit(error == 0 ? 0 : 1);
   }
   assert_int_equal(waitpid(child, &status, 0), child);

@@ -6,6 +6,7 @@
 #include "golden.h"
 #include "join/message.h"
 #include "wire/raft_message.h"
+#include "wire/report.h"
 #include "wire/seal.h"
 
 #include <stdio.h>
@@ -279,6 +280,11 @@ static void frames_of_a_stream(void **state) {
   message.snapshot_reply.offset = 509;
   raft_message_put_frame(&out, &message);
   check_frame("SNAPSHOT_REPLY", &s.to_leader, &out);
+
+  storage_report_encode(STORAGE_FULL, &out);
+  check_frame("STORAGE", &s.to_leader, &out);
+  state_report_encode(&(struct state_report){2048, 0x1122334455667788, 0x99aabbccddeeff00}, &out);
+  check_frame("STATE", &s.to_follower, &out);
   bytes_close(&out);
 }
 

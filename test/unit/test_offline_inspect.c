@@ -1,0 +1,4 @@
+/* Goal: to be written within minutes. */
+int main(void) {
+  return 0;
+}
