@@ -8,7 +8,8 @@ CORACLE = $(BUILD)/release/coracle
 CTEST = ctest -j$(JOBS) --output-on-failure --no-tests=error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test asan coverage mutants torture bench-failover format clean
+.PHONY: help setup demo build test asan coverage mutants fuzz torture torture-processes torture-power torture-sim \
+  bench-failover bench-restart bench-snapshot format clean
 
 help:
 	@echo 'make demo            a cluster of three on this machine, shown around; ARGS=--once ends after the tour'
@@ -17,8 +18,14 @@ help:
 	@echo 'make asan            all tests with the address and undefined-behaviour sanitizers'
 	@echo 'make coverage        which lines of the consensus core and the joining the tests run'
 	@echo 'make mutants         puts known bugs back in and shows that the tests find them'
-	@echo 'make torture         new seeds of the simulator for MINUTES=40'
+	@echo 'make fuzz            the fuzz targets, MINUTES=10 each; needs clang'
+	@echo 'make torture         the three that follow, one after the other'
+	@echo 'make torture-processes  nodes killed under load in ROUNDS=300 rounds, and at each call to the disk'
+	@echo 'make torture-power   CUTS=50 power cuts on a mounted ext4; as root'
+	@echo 'make torture-sim     new seeds of the simulator for MINUTES=40'
 	@echo 'make bench-failover  how long writes fail when the leader is killed'
+	@echo 'make bench-restart   how long a node with a million documents takes to start, and its disk use'
+	@echo 'make bench-snapshot  what a snapshot of a million documents costs the loop'
 	@echo 'make format          clang-format on our C'
 	@echo 'make clean           removes what was built'
 	@echo
@@ -62,16 +69,51 @@ coverage: $(BUILD)/coverage/build.ninja
 mutants: setup
 	python3 -B test/mutants/run.py $(BUILD)/mutants $(ARGS)
 
-# Seeds of the simulator that nobody has tried yet.
+# What is found stays in $(BUILD)/fuzz/found; the corpus, in $(BUILD)/fuzz/corpus, is gone on with the next time.
+fuzz: MINUTES := 10
+fuzz: $(BUILD)/fuzz/build.ninja
+	cmake --build $(BUILD)/fuzz --target fuzz_targets
+	@for target in $(BUILD)/fuzz/test/fuzz/fuzz_*; do \
+	  test -f $$target -a -x $$target || continue; name=$$(basename $$target); \
+	  mkdir -p $(BUILD)/fuzz/corpus/$$name $(BUILD)/fuzz/found; echo "$$name, $(MINUTES) minutes"; \
+	  $$target -max_total_time=$$(($(MINUTES) * 60)) -timeout=10 -max_len=4096 -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=$(BUILD)/fuzz/found/$$name- $(BUILD)/fuzz/corpus/$$name || exit 1; \
+	done
+
+# The long ones, with what nobody has tried yet. SEED is told when something is wrong.
 MINUTES ?= 40
-torture: build
+ROUNDS ?= 300
+CUTS ?= 50
+SEED ?= $(shell date +%s)
+CLUSTER_TEST = CORACLE_BIN=$(abspath $(CORACLE)) CORACLE_TORTURE_SEED=$(SEED) \
+  $$(sed -n 's/^CORACLE_PYTHON:.*=//p' $(BUILD)/release/CMakeCache.txt) -B -m pytest -x -q -rs -p no:cacheprovider
+torture:
+	$(MAKE) torture-processes
+	$(MAKE) torture-power
+	$(MAKE) torture-sim
+
+torture-processes: build
+	CORACLE_TORTURE_ROUNDS=$(ROUNDS) $(CLUSTER_TEST) test/cluster/test_torture.py
+	CORACLE_CALLS=all $(CLUSTER_TEST) test/cluster/test_disk_calls.py
+
+torture-power: build
+	CORACLE_POWER_CUTS=$(CUTS) $(CLUSTER_TEST) test/cluster/test_power.py
+
+torture-sim: build
 	$(BUILD)/release/coracle-sim --minutes $(MINUTES) --jobs $(JOBS)
 
 bench-failover: build
 	python3 test/bench/failover.py $(CORACLE) $(ARGS)
 
+bench-restart: build
+	python3 -B test/bench/restart.py $(CORACLE) $(ARGS)
+
+bench-snapshot: $(BUILD)/release/build.ninja
+	cmake --build $(BUILD)/release --target coracle-bench-snapshot
+	$(BUILD)/release/coracle-bench-snapshot $(ARGS)
+
 format:
 	clang-format -i $$(find src include test docs/examples -name '*.[ch]')
 
 clean:
-	rm -rf $(BUILD)/release $(BUILD)/debug $(BUILD)/asan $(BUILD)/coverage $(BUILD)/mutants
+	rm -rf $(BUILD)/release $(BUILD)/debug $(BUILD)/asan $(BUILD)/fuzz $(BUILD)/coverage $(BUILD)/mutants

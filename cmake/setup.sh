@@ -27,6 +27,8 @@ gcovr
 patch
 iproute2
 nftables
+e2fsprogs
+strace
 curl
 '
 

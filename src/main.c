@@ -130,7 +130,7 @@ static const struct option serve_table[] = {
         .initial = "disk",
         .help =
             "Where the node keeps what it has acknowledged. With memory it begins anew at every start, as "
-            "another member: what a majority of the nodes forgets at once is lost. The same on all nodes.",
+            "another member, and what a majority of the nodes forgets at once is lost.",
     },
     {
         .name = "secret-file",
@@ -182,9 +182,9 @@ static const struct option serve_table[] = {
         .value = "BYTES",
         .initial_help = "0, which means three quarters of the memory that the process may use",
         .max = 1ull << 50,
-        .help = "How large all documents together may get, with their collections and ids; beyond it only "
-                "deletes are "
-                "taken. The same on all nodes.",
+        .help = "How large all documents together may get, with their collections and ids, before the leader "
+                "takes "
+                "only what makes them smaller.",
     },
     {
         .name = "compact-bytes",
@@ -375,9 +375,10 @@ static int inspect_command(int argc, char **argv) {
   };
   static const struct option_command command = {
       .name = "inspect",
-      .summary = "Tells what is in a node's data directory, all damage that can be found in it, and what a start "
-                 "would do. It changes nothing, and may be used while a node runs. Exit status: 0 sound, 1 "
-                 "damaged, 2 it could not be looked at.",
+      .summary =
+          "Tells what is in a node's data directory, all damage that can be found in it, and what a start "
+          "would do. It changes nothing, and may be used while a node runs. Exit status: 0 sound, 1 "
+          "damaged, 2 it could not be looked at.",
       .options = table,
       .options_n = sizeof table / sizeof table[0],
       .argument = "DATA",
@@ -400,9 +401,10 @@ static int recover_command(int argc, char **argv) {
   };
   static const struct option_command command = {
       .name = "recover",
-      .summary = "For a node whose cluster has lost its majority for good: makes it the only voter of a new "
-                 "cluster, with all documents that it has. The node must not be running. Tells what there is and "
-                 "what will be lost, and asks first. Exit status: 0 done, 1 not done.",
+      .summary =
+          "For a node whose cluster has lost its majority for good: makes it the only voter of a new "
+          "cluster, with all documents that it has. The node must not be running. Tells what there is and "
+          "what will be lost, and asks first. Exit status: 0 done, 1 not done.",
       .options = table,
       .options_n = sizeof table / sizeof table[0],
       .argument = "DATA",

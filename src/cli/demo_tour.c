@@ -34,6 +34,7 @@ struct tour {
   size_t leader; /* index of the node that leads */
   size_t killed; /* index of the one that did */
   bool has_killed;
+  char ids[DEMO_NODES_MAX][DEMO_ID_MAX]; /* of the nodes, as they formed the cluster */
   struct kept kept[DOCUMENTS_KEPT];
   size_t kept_n;
   uint64_t revision; /* of the last write: whoever has applied it has all documents */
@@ -285,6 +286,7 @@ static bool part_form(struct tour *tour) {
   if (!formed) return failed_to_form(tour, views);
   if (missing[0] != '\0')
     (void)failed(tour, "a log line for each of the eight steps; there is none for", missing);
+  for (size_t i = 0; i < tour->nodes_n; i++) memcpy(tour->ids[i], views[i].self, DEMO_ID_MAX);
   (void)ask_who_leads(tour);
   return achieved(tour, "%zu voters, all following %s, %.0f ms after the start", tour->nodes_n,
                   name_of(tour, tour->leader), took_ms);
@@ -454,15 +456,16 @@ static bool come_back(struct tour *tour, struct http_client_reply *reply) {
   demo_cluster_relay(tour->cluster);
   if (!formed) return failed_to_form(tour, views);
   if (tour->leader == back) return failed(tour, "the restarted node as a follower", "it leads");
-  return achieved(tour, "%s follows %s, one of %zu voters again %.0f ms after its start", name_of(tour, back),
-                  name_of(tour, tour->leader), tour->nodes_n, took_ms) &&
+  if (strcmp(views[back].self, tour->ids[back]) != 0) return failed(tour, tour->ids[back], views[back].self);
+  return achieved(tour, "%s is the member it was before, and follows %s, %.0f ms after its start",
+                  name_of(tour, back), name_of(tour, tour->leader), took_ms) &&
          has_all_documents(tour, back, reply);
 }
 
 static void part_return(struct tour *tour) {
   struct http_client_reply reply = {0};
   demo_cluster_relay(tour->cluster);
-  narrator_heading(tour->narrator, "The old leader %s comes back, on its old port",
+  narrator_heading(tour->narrator, "The old leader %s comes back, with what is on its disk",
                    name_of(tour, tour->killed));
   (void)come_back(tour, &reply);
   http_client_reply_close(&reply);

@@ -76,15 +76,14 @@ struct disk_replacement {
   uint64_t id;
   uint8_t cluster[DISK_CLUSTER_BYTES];
   uint64_t term, voted_for;                     /* no lower than the snapshot's */
-  const struct coracle_raft_snapshot *snapshot; /* of a higher index than all that the disk has */
+  const struct coracle_raft_snapshot *snapshot; /* of the index after the last that the disk has */
   /* Reads the next n bytes of its image, from the beginning on, or what is left of them. */
   size_t (*read_image)(void *image, uint8_t *out, size_t n);
   void *image;
 };
 
-/* Replaces all that is durable, by one write of a meta file: the snapshot is whole by then, under the one name
- * that nothing is in force under. A crash leaves what there was, or the replacement; what else is left over the
- * next disk_open() removes. The disk, just opened, can only be freed afterwards. CORACLE_EFULL, and CORACLE_EIO
+/* Replaces all that is durable, by one write of a meta file, when the snapshot is whole and in its place. A crash
+ * leaves what there was, or the replacement; what else is left over the next disk_open() removes. The disk, just opened, can only be freed afterwards. CORACLE_EFULL, and CORACLE_EIO
  * before that write: nothing has changed. CORACLE_EIO from it: who opens the directory next will see. */
 MUST_CHECK int disk_replace(struct disk *, const struct disk_replacement *, struct disk_fault *);
 

@@ -185,14 +185,18 @@ int log_cut(struct log *log, uint64_t bytes, struct disk_fault *fault) {
   return error == 0 ? io_sync(log->files, log->file, log->name, fault) : error;
 }
 
-/* Room was promised, but some file systems cannot keep that. What was written then may be other bytes than
- * those that are written next, and a power cut could mix them: no zeros, no good frame. So it is zeroed
- * first. */
+/* Room was promised, but some file systems cannot keep that. What a write left that found none is zeroed
+ * before anything else is written: other bytes in its place could be mixed with it by a power cut, and in a
+ * segment that is not the newest nothing may be torn. */
+static int clean(struct log *log, struct disk_fault *fault) {
+  const int error = log->dirty_bytes == 0 ? 0 : log_cut(log, log->dirty_bytes, fault);
+  if (error == 0) log->dirty_bytes = 0;
+  return error;
+}
+
 static int write_frame(struct log *log, uint64_t bytes, struct disk_fault *fault) {
-  int error = log->dirty_bytes == 0 ? 0 : log_cut(log, log->dirty_bytes, fault);
-  if (error != 0) return error;
-  log->dirty_bytes = 0;
-  error = io_write(log->files, log->file, log->name, log->end, log->frame.data, (size_t)bytes, fault);
+  const int error =
+      io_write(log->files, log->file, log->name, log->end, log->frame.data, (size_t)bytes, fault);
   if (error == CORACLE_EFULL) log->dirty_bytes = bytes;
   return error == 0 ? io_sync(log->files, log->file, log->name, fault) : error;
 }
@@ -201,7 +205,8 @@ static int append_frame(struct log *log, const void *records, size_t n, struct d
   const struct log_place place = place_after(log, records, n);
   const uint64_t bytes = frame_bytes(n);
   const bool fits = log->file >= 0 && !log->roll && log->end + bytes <= log->header.bytes;
-  int error = fits ? 0 : roll(log, bytes, fault);
+  int error = clean(log, fault);
+  if (error == 0 && !fits) error = roll(log, bytes, fault);
   if (error != 0) return error;
   const uint64_t chain = frame_put(&log->frame, &log->header, log->chain, log->end, records, n);
   error = write_frame(log, bytes, fault);

@@ -15,7 +15,7 @@ struct log;
 
 struct log_options {
   struct stamp stamp;
-  uint64_t segment_bytes; /* 0: LOG_SEGMENT_BYTES */
+  uint64_t segment_bytes; /* a multiple of 512; 0: LOG_SEGMENT_BYTES */
   uint64_t salt_seed;     /* random: of the salts */
   uint64_t number_min; /* meta's: a segment of this number or a higher one must be there; 0: none need be */
   /* Told while a long log is read: bytes done, of all. NULL: nobody. */
@@ -42,13 +42,16 @@ void log_found_close(struct log_found *);
  * CORACLE_EDAMAGED: damage, a gap, a segment missing or of another node, cluster or later generation, entries
  * that do not follow: the fault names file, offset and remedy. CORACLE_EIO, CORACLE_ELIMIT.
  *
- * Nothing is allocated on the disk before the first append. */
+ * What it found is durable then: the last frame is written again, since the process that wrote it may have
+ * ended before it was synced, or because it could not be. Nothing is allocated on the disk before the first
+ * append. */
 MUST_CHECK int log_open(const struct files *, const struct log_options *, uint64_t snapshot_index,
                         uint64_t snapshot_term, struct log **, struct log_found *, struct disk_fault *);
-/* An empty log of another generation beside that one, whose segments stay until log_clear(): its own are numbered
- * after them. Nothing is on the disk before its first append; and if that generation never comes into force, its
- * one segment is left over, and removed by the next log_open(). */
-struct log *log_begin(const struct log *, const struct stamp *);
+/* An empty log of another generation beside that one, whose segments stay until log_clear() (and whose spare
+ * is its no more): its own are numbered after them. Nothing is on the disk before its first append; and if
+ * that generation never comes into force, its one segment is left over, and removed by the next log_open().
+ */
+struct log *log_begin(struct log *, const struct stamp *);
 void log_free(struct log *); /* NULL is fine; closes its files */
 
 /* Makes the records durable: one frame, one write, one sync; with a new segment first, if it does not fit.

@@ -294,10 +294,11 @@ static int replay(struct recovery *r) {
 
 /* ---- The snapshot ---- */
 
-/* A crash came between the snapshot's rename and its record: Figure 5.3 says what becomes of the log. That it
- * was dropped must be known to whoever reads on after the next append, so its record goes before that. */
+/* Does the log have the snapshot's last entry? Always, unless a crash came between the snapshot's rename and
+ * its record: then Figure 5.3 says what becomes of the log. That it was dropped must be known to whoever
+ * reads on after the next append, so its record goes before that. */
 static void settle(struct recovery *r, struct log *log) {
-  if (r->snapshot_index == 0 || r->place.snapshot == r->snapshot_index) return;
+  if (r->snapshot_index == 0) return;
   const uint64_t term = term_at(r, r->snapshot_index);
   const bool is_end_of_removed = r->base == r->snapshot_index && term == 0; /* see choose() */
   if (term == r->snapshot_term || is_end_of_removed) return;
@@ -344,7 +345,7 @@ static int mend(struct recovery *r, struct log *log, struct log_found *found) {
   } else if (r->scan.frames_n > 0) {
     error = write_again(log, r->scan.last, r->fault);
   }
-  return error == 0 ? io_sync_directory(r->files, LOG_FOLDER, r->fault) : error;
+  return error;
 }
 
 static int remove_segment(struct recovery *r, uint64_t number) {
@@ -352,11 +353,13 @@ static int remove_segment(struct recovery *r, uint64_t number) {
   return io_remove(r->files, r->name, r->fault);
 }
 
+/* Durably, and with it the newest segment's name, which a process that was killed may not have got to make
+ * so: it would be fatal if a segment came back that another identity of the same generation left behind. */
 static int remove_needless(struct recovery *r) {
   int error = io_remove(r->files, LOG_SPARE, r->fault);
   for (size_t i = 0; error == 0 && i < r->old_n; i++) error = remove_segment(r, r->old[i]);
   for (size_t i = 0; error == 0 && i < r->first; i++) error = remove_segment(r, r->candidates[i].number);
-  return error;
+  return error == 0 ? io_sync_directory(r->files, LOG_FOLDER, r->fault) : error;
 }
 
 /* ---- Opening ---- */
@@ -366,15 +369,18 @@ static struct log *log_new(const struct files *files, const struct log_options *
   log->files = files;
   log->options = *options;
   if (log->options.segment_bytes == 0) log->options.segment_bytes = LOG_SEGMENT_BYTES;
-  assert(log->options.segment_bytes > SEGMENT_FRAMES_OFFSET &&
-         log->options.segment_bytes <= SEGMENT_BYTES_MAX);
+  const uint64_t bytes = log->options.segment_bytes;
+  assert(bytes > SEGMENT_FRAMES_OFFSET && bytes <= SEGMENT_BYTES_MAX && bytes % FILES_SECTOR_BYTES == 0);
   log->salts.state = options->salt_seed;
   log->file = log->spare = -1;
   return log;
 }
 
-struct log *log_begin(const struct log *before, const struct stamp *stamp) {
+/* Two logs cannot have a spare each: they have one name. */
+struct log *log_begin(struct log *before, const struct stamp *stamp) {
   struct log_options options = before->options;
+  if (before->spare >= 0) before->files->close(before->files->context, before->spare);
+  before->spare = -1;
   options.stamp = *stamp;
   options.salt_seed = before->salts.state ^ stamp->generation;
   struct log *log = log_new(before->files, &options);
@@ -395,7 +401,7 @@ static int recover(struct recovery *r, struct log *log, struct log_found *found)
   if (error != 0) return error;
   log->place = r->place;
   log->place.snapshot = r->snapshot_index;
-  log->number_next = r->number_last + 1;
+  log->number_next = (log->segments_n > 0 ? log_number(log) : r->number_last) + 1;
   found->entries = r->entries;
   found->entries_n = r->entries_n;
   r->entries = NULL;

@@ -123,11 +123,8 @@ static int newest_of_file(const struct meta_file *found, int file, const struct 
   }
   *newest = b == NULL || (a != NULL && a->sequence >= b->sequence) ? a : b;
   const struct meta *const other = *newest == a ? b : a;
-  const bool one_write =
-      other == NULL || (may_hold(file, other->sequence) &&
-                        (other->sequence == (*newest)->sequence
-                             ? is_equal(other, *newest)
-                             : (*newest)->sequence - other->sequence == ((*newest)->sequence == 2 ? 1 : 2)));
+  const bool one_write = other == NULL || is_equal(other, *newest) ||
+                         (*newest)->sequence - other->sequence == ((*newest)->sequence == 2 ? 1 : 2);
   if (may_hold(file, (*newest)->sequence) && one_write) return 0;
   disk_fault_set(fault,
                  "%s holds records that no run of the program leaves together (sequence %" PRIu64

@@ -70,9 +70,15 @@ static int refuse_foreign(const char *name, const struct stamp *stamp, struct di
   return CORACLE_EDAMAGED;
 }
 
-/* Opens one; *reader stays NULL when it is left over from a generation before. */
+/* A snapshot of the generation after the one in force. */
+struct unborn {
+  uint64_t index; /* 0: there is none */
+  struct stamp stamp;
+};
+
+/* Opens one; *reader stays NULL when it is left over from a generation before, or of the one after. */
 static int open_snapshot(struct disk *disk, uint64_t index, struct snapshot_reader **reader,
-                         struct disk_fault *fault) {
+                         struct unborn *unborn, struct disk_fault *fault) {
   char name[FILES_NAME_BYTES_MAX];
   snapshot_name(index, name);
   *reader = NULL;
@@ -82,6 +88,10 @@ static int open_snapshot(struct disk *disk, uint64_t index, struct snapshot_read
   if (stamp_equal(&stamp, &disk->meta.stamp)) return 0;
   snapshot_reader_free(*reader);
   *reader = NULL;
+  if (stamp.generation == disk->meta.stamp.generation + 1 && unborn->index == 0) {
+    *unborn = (struct unborn){index, stamp};
+    return 0;
+  }
   if (stamp.generation >= disk->meta.stamp.generation) return refuse_foreign(name, &stamp, fault);
   return io_remove(disk->files, name, fault);
 }
@@ -97,16 +107,14 @@ static int verify(struct snapshot_reader *reader, struct disk_fault *fault) {
 }
 
 /* The newest one of this generation; the rest is removed once all is well. */
-static int find_snapshot(struct disk *disk, struct disk_found *found, struct disk_fault *fault) {
+static int find_snapshot(struct disk *disk, struct disk_found *found, struct unborn *unborn,
+                         struct disk_fault *fault) {
   uint64_t *indexes;
   size_t n;
-  int error = 0;
-  if (disk->meta.snapshot > 0) /* disk_replace() may have been cut short */
-    error = snapshot_adopt_incoming(disk->files, &disk->meta.stamp, disk->meta.snapshot, fault);
-  if (error == 0) error = snapshot_list(disk->files, &indexes, &n, fault);
+  int error = snapshot_list(disk->files, &indexes, &n, fault);
   if (error != 0) return error;
   while (error == 0 && n > 0 && found->image == NULL)
-    error = open_snapshot(disk, indexes[--n], &found->image, fault);
+    error = open_snapshot(disk, indexes[--n], &found->image, unborn, fault);
   free(indexes);
   /* A process that was killed may have left names that a power cut would still take. */
   if (error == 0) error = io_sync_directory(disk->files, folder_snapshot, fault);
@@ -164,6 +172,18 @@ static int find_log(struct disk *disk, struct disk_found *found, struct disk_fau
   return check_terms(disk, found, fault);
 }
 
+/* disk_replace() was cut short before its generation came into force: then the snapshot it made is of the
+ * entry after the last, and what it was to replace is whole. Its name must be gone for good before the log
+ * grows, or it would look like somebody else's. */
+static int remove_unborn(struct disk *disk, const struct unborn *unborn, struct disk_fault *fault) {
+  char name[FILES_NAME_BYTES_MAX];
+  if (unborn->index == 0) return 0;
+  snapshot_name(unborn->index, name);
+  if (unborn->index != disk->last_index + 1) return refuse_foreign(name, &unborn->stamp, fault);
+  int error = io_remove(disk->files, name, fault);
+  return error == 0 ? io_sync_directory(disk->files, folder_snapshot, fault) : error;
+}
+
 /* ---- Opening ---- */
 
 static int recover(struct disk *disk, struct disk_found *found, struct disk_fault *fault) {
@@ -173,8 +193,10 @@ static int recover(struct disk *disk, struct disk_found *found, struct disk_faul
     found->made = true;
     error = make(disk, fault);
   }
-  if (error == 0) error = find_snapshot(disk, found, fault);
+  struct unborn unborn = {0};
+  if (error == 0) error = find_snapshot(disk, found, &unborn, fault);
   if (error == 0) error = find_log(disk, found, fault);
+  if (error == 0) error = remove_unborn(disk, &unborn, fault);
   if (error == 0) error = snapshot_remove_before(disk->files, found->snapshot.index, true, fault);
   return error;
 }

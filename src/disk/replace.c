@@ -2,9 +2,13 @@
  *
  * A node that runs takes another identity first, and a snapshot afterwards: it gets that from others, and can
  * get it again. Here the snapshot is made of what is about to be discarded. So it is written first, stamped
- * with the generation to come, as `snapshot/incoming`: the name of what is not in force, which whoever opens
- * the directory removes. The meta file that makes the generation the one in force also says that there is a
- * snapshot of this index; by that the next disk_open() knows that `incoming` is it, and gives it its name. */
+ * with the generation to come, under the name that it is to have: it has an index of its own, the first that
+ * is free. The meta file then makes that generation the one in force, and says that there is a snapshot of
+ * this index. Without that the snapshot is none of the generation in force: whoever opens the directory
+ * removes it (recovery.c).
+ *
+ * Nothing that is in force is ever renamed: a rename that a power cut meets may lose the file under both
+ * names. */
 #include "disk/core.h"
 
 #include "base/memory.h"
@@ -25,7 +29,7 @@ static int write_image(struct snapshot_writer *writer, const struct disk_replace
     left -= n;
   }
   free(piece);
-  return error == 0 ? snapshot_writer_finish_incoming(writer, fault) : error;
+  return error == 0 ? snapshot_writer_finish(writer, fault) : error;
 }
 
 static int write_snapshot(struct disk *disk, const struct stamp *stamp, const struct disk_replacement *with,
@@ -43,7 +47,7 @@ static int write_snapshot(struct disk *disk, const struct stamp *stamp, const st
 int disk_replace(struct disk *disk, const struct disk_replacement *with, struct disk_fault *fault) {
   struct meta meta = disk->meta;
   assert(disk->writer == NULL && disk->step == 0);
-  assert(with->snapshot->index > disk->last_index && with->snapshot->index > meta.snapshot);
+  assert(with->snapshot->index == disk->last_index + 1 && with->snapshot->index > meta.snapshot);
   assert(with->term >= meta.term && with->term >= with->snapshot->term);
   meta.stamp.id = with->id;
   memcpy(meta.stamp.cluster, with->cluster, sizeof meta.stamp.cluster);

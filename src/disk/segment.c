@@ -92,7 +92,7 @@ static int decode_header(const uint8_t *data, size_t n, const char *name, struct
   header->last_term = get_u64(&r);
   header->salt = get_u64(&r);
   *good = error == 0 && header->number > 0 && header->bytes >= SEGMENT_FRAMES_OFFSET &&
-          header->bytes <= SEGMENT_BYTES_MAX;
+          header->bytes <= SEGMENT_BYTES_MAX && header->bytes % FILES_SECTOR_BYTES == 0;
   if (!*good) set_damage(fault, name, 0, "this is not the header of a segment");
   return 0;
 }

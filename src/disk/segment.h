@@ -93,8 +93,8 @@ uint64_t frame_bytes(size_t records_n);
 /* The next of a frame's records, its data in place. False: there is none, or it cannot be decoded. */
 bool log_record_get(struct reader *, struct log_record *);
 
-/* Reads only the header. *good is false, with a fault, where it is damaged. CORACLE_ENOTFOUND, CORACLE_EDAMAGED (no
- * regular file), CORACLE_EIO, CORACLE_ELIMIT (a newer version). */
+/* Reads only the header. *good is false, with a fault, where it is damaged. CORACLE_ENOTFOUND,
+ * CORACLE_EDAMAGED (no regular file), CORACLE_EIO, CORACLE_ELIMIT (a newer version). */
 MUST_CHECK int segment_read_header(const struct files *, const char *name, struct segment_header *,
                                    bool *good, struct disk_fault *);
 

@@ -90,7 +90,6 @@ static int decode_header(struct snapshot_reader *reader, const uint8_t *header, 
   if (s->index == 0 || s->term == 0 || s->configuration_index > s->index)
     return damaged(reader, STAMP_BYTES, "an impossible index or term", fault);
   char name[FILES_NAME_BYTES_MAX];
-  if (strcmp(reader->name, snapshot_incoming) == 0) return 0;
   snapshot_name(s->index, name);
   return strcmp(name, reader->name) == 0 ? 0 : damaged(reader, STAMP_BYTES, "it has another index", fault);
 }

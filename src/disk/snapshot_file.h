@@ -46,14 +46,6 @@ MUST_CHECK int snapshot_writer_append(struct snapshot_writer *, const void *data
 /* After the last byte: makes it durable under its name. CORACLE_EFULL (call again), CORACLE_EIO. */
 MUST_CHECK int snapshot_writer_finish(struct snapshot_writer *, struct disk_fault *);
 
-/* For a snapshot of a generation that is not in force yet (disk_replace()): the same, but it stays `incoming`,
- * durably, until a meta file says of its generation that there is a snapshot of its index. */
-MUST_CHECK int snapshot_writer_finish_incoming(struct snapshot_writer *, struct disk_fault *);
-/* Gives `incoming` its name if there is no file of that name, and it is the snapshot of that stamp and index: a
- * crash came before that was done. 0, also when there was nothing to do; CORACLE_EIO, CORACLE_ELIMIT. */
-MUST_CHECK int snapshot_adopt_incoming(const struct files *, const struct stamp *, uint64_t index,
-                                       struct disk_fault *);
-
 /* ---- Reading ---- */
 
 struct snapshot_reader;

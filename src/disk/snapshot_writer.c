@@ -6,7 +6,6 @@
 #include "disk/io.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -140,51 +139,19 @@ int snapshot_writer_append(struct snapshot_writer *w, const void *data, size_t n
   return 0;
 }
 
-/* All of it is durable, but for its name. */
-static int write_rest(struct snapshot_writer *w, struct disk_fault *fault) {
+int snapshot_writer_finish(struct snapshot_writer *w, struct disk_fault *fault) {
   const size_t pending_n = w->offset % SNAPSHOT_BLOCK_BYTES;
+  char name[FILES_NAME_BYTES_MAX];
   int error = 0;
   assert(!w->finished && w->offset == w->snapshot.bytes);
   if (pending_n > 0) {
     memcpy(w->block, w->pending, pending_n);
     error = write_block(w, w->offset / SNAPSHOT_BLOCK_BYTES, pending_n, fault);
   }
-  return error == 0 ? io_sync(w->files, w->file, snapshot_incoming, fault) : error;
-}
-
-static int name_incoming(const struct files *files, uint64_t index, struct disk_fault *fault) {
-  char name[FILES_NAME_BYTES_MAX];
-  snapshot_name(index, name);
-  int error = io_rename(files, snapshot_incoming, name, fault);
-  return error == 0 ? io_sync_directory(files, "snapshot", fault) : error;
-}
-
-int snapshot_writer_finish(struct snapshot_writer *w, struct disk_fault *fault) {
-  int error = write_rest(w, fault);
-  if (error == 0) error = name_incoming(w->files, w->snapshot.index, fault);
-  w->finished = error == 0;
-  return error;
-}
-
-int snapshot_writer_finish_incoming(struct snapshot_writer *w, struct disk_fault *fault) {
-  int error = write_rest(w, fault);
+  if (error == 0) error = io_sync(w->files, w->file, snapshot_incoming, fault);
+  snapshot_name(w->snapshot.index, name);
+  if (error == 0) error = io_rename(w->files, snapshot_incoming, name, fault);
   if (error == 0) error = io_sync_directory(w->files, "snapshot", fault);
   w->finished = error == 0;
   return error;
-}
-
-int snapshot_adopt_incoming(const struct files *files, const struct stamp *stamp, uint64_t index,
-                            struct disk_fault *fault) {
-  char name[FILES_NAME_BYTES_MAX];
-  struct snapshot_reader *reader;
-  snapshot_name(index, name);
-  const int file = files->open(files->context, name, FILES_READ);
-  if (file >= 0) files->close(files->context, file);
-  if (file != -ENOENT) return 0;
-  int error = snapshot_reader_open(files, snapshot_incoming, &reader, fault);
-  if (error != 0) return error == CORACLE_EDAMAGED ? 0 : error;
-  const bool is_it =
-      stamp_equal(snapshot_reader_stamp(reader), stamp) && snapshot_reader_of(reader)->index == index;
-  snapshot_reader_free(reader);
-  return is_it ? name_incoming(files, index, fault) : 0;
 }

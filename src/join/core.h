@@ -32,6 +32,12 @@ struct book_entry {
   uint64_t heard_ms;
 };
 
+/* Where the configuration says that a member is. */
+struct configured {
+  uint64_t id;
+  struct address udp;
+};
+
 /* A node that has sent this leader its ACCEPT, and its credentials: step 7. */
 struct table_entry {
   uint64_t id; /* 0: free */
@@ -131,6 +137,8 @@ struct join {
   uint64_t blocked_logged; /* the voter last named as blocking a promotion */
 
   struct book_entry book[BOOK_MAX];
+  struct configured configured[CORACLE_RAFT_MEMBERS_MAX]; /* by the configuration of this index */
+  uint64_t configured_index;
 
   struct join_action *actions;
   size_t actions_n, actions_next, actions_capacity;
@@ -229,6 +237,8 @@ bool members_is_same_node(const struct join *, const struct join_member *member,
                           const struct join_card *card);
 
 /* book.c */
+/* To be called when the configuration may have changed. */
+void book_read_configuration(struct join *, const struct join_situation *);
 uint64_t book_heard_ms(const struct join *, uint64_t id);             /* 0: never */
 const struct address *book_address(const struct join *, uint64_t id); /* NULL: never heard */
 

@@ -121,6 +121,7 @@ static void notice_sleep(struct join *j) {
 void join_tick(struct join *j, const struct join_situation *s, uint64_t now_ms) {
   j->now_ms = now_ms;
   notice_sleep(j);
+  book_read_configuration(j, s);
   if (join_hears_leader(s)) {
     j->leaderless_since_ms = now_ms;
     j->removed = false; /* one that had removed it would not keep it company */

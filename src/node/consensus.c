@@ -8,12 +8,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* To make and seal a mebibyte takes some milliseconds, and a turn should not take longer: of the log there
+ * goes at most one append more than may be under way, of an image four chunks. */
+enum {
+  APPEND_BYTES_MAX = 256 * 1024,
+  INFLIGHT_BYTES_MAX = 2 * APPEND_BYTES_MAX,
+  CHUNK_BYTES_MAX = 128 * 1024,
+};
+
 static struct replica *new_replica(struct node *node) {
   struct replica_options options = {.raft = {.id = join_id(node->join),
                                              .seed = random_next(&node->random),
                                              .heartbeat_ms = node->options.heartbeat_ms,
                                              .election_timeout_ms = node->options.election_timeout_ms,
-                                             .chunk_bytes_max = node->options.chunk_bytes_max}};
+                                             .append_bytes_max = APPEND_BYTES_MAX,
+                                             .inflight_bytes_max = INFLIGHT_BYTES_MAX,
+                                             .chunk_bytes_max = CHUNK_BYTES_MAX}};
+  if (node->options.chunk_bytes_max != 0) options.raft.chunk_bytes_max = node->options.chunk_bytes_max;
   options.compact_bytes = node->options.compact_bytes;
   options.durable = node->options.durable;
   memcpy(options.store_key, node->options.store_key, sizeof options.store_key);

@@ -252,6 +252,7 @@ static void set_wake(struct node *node) {
   uint64_t at_ms = node->raft_wakeup_ms;
   if (join_wakeup_ms(node->join) < at_ms) at_ms = join_wakeup_ms(node->join);
   if (replica_reads_wakeup_ms(node->replica) < at_ms) at_ms = replica_reads_wakeup_ms(node->replica);
+  if (replica_is_behind(node->replica)) at_ms = node->now_ms;
   if (storage_wakeup_ms(node) < at_ms) at_ms = storage_wakeup_ms(node);
   if (!list_is_empty(&node->streams) && node->deadline_check_ms < at_ms) at_ms = node->deadline_check_ms;
   if (at_ms < node->reading_until_ms) at_ms = node->reading_until_ms;

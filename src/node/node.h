@@ -78,7 +78,7 @@ struct node_options {
                                taken; 0: no  limit */
   uint64_t wall_ms;         /* now, since 1970 */
   uint64_t compact_bytes;   /* see struct replica_options; 0: 64 MiB */
-  uint32_t chunk_bytes_max; /* of an image in one frame; 0: 256 KiB */
+  uint32_t chunk_bytes_max; /* of an image in one frame; 0: 128 KiB */
   bool durable; /* storage is PERSIST effects and PERSISTED events; false: memory, which ends with the node */
   const struct node_restored *restored; /* durable: what it had under options.id; NULL: it is new */
 };

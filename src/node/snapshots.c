@@ -6,7 +6,7 @@
 
 /* What was done in the turn before has left by now: here nobody waits. */
 void snapshots_begin_turn(struct node *node) {
-  if (node->member) replica_tidy(node->replica);
+  if (node->member) replica_begin_turn(node->replica);
 }
 
 /* One chunk is on its way to the disk at a time, so that it is in nobody's way there. */

@@ -23,12 +23,13 @@ struct replica {
   struct coracle_raft *raft;
   struct store *store;
   struct coracle_raft_effects effects; /* of the last step */
-  uint64_t applied;
-  uint64_t established_by; /* index of the last entry that establishes the cluster; 0: none does */
-  struct queue queued;     /* of struct waiter: not yet proposed */
-  struct queue waiting;    /* of struct waiter: in the log */
-  struct queue results;    /* of struct replica_result */
-  uint64_t pending_bytes;  /* the growth of both */
+  uint64_t applied, committed;
+  size_t entries_left, bytes_left; /* that may be applied in this turn */
+  uint64_t established_by;         /* index of the last entry that establishes the cluster; 0: none does */
+  struct queue queued;             /* of struct waiter: not yet proposed */
+  struct queue waiting;            /* of struct waiter: in the log */
+  struct queue results;            /* of struct replica_result */
+  uint64_t pending_bytes;          /* the growth of both */
   struct reads reads;
   struct snapshots snapshots;
   struct states states;
@@ -63,7 +64,11 @@ bool replica_next_result(struct replica *r, struct replica_result *result) {
 
 /* ---- Life ---- */
 
-enum { TRAILING_SHARE = 4 }; /* of the log, kept at a compaction for peers that are a little behind */
+enum {
+  TRAILING_SHARE = 4, /* of the log, kept at a compaction for peers that are a little behind */
+  APPLIED_ENTRIES_PER_TURN = 512,
+  APPLIED_BYTES_PER_TURN = 4 * 1024 * 1024,
+};
 
 struct replica *replica_new(const struct replica_options *options) {
   struct replica *r = memory_zalloc(sizeof *r);
@@ -77,6 +82,8 @@ struct replica *replica_new(const struct replica_options *options) {
     abort();
   }
   r->store = store_new(options->store_key);
+  r->entries_left = APPLIED_ENTRIES_PER_TURN;
+  r->bytes_left = APPLIED_BYTES_PER_TURN;
   r->queued = QUEUE_OF(struct waiter);
   r->waiting = QUEUE_OF(struct waiter);
   r->results = QUEUE_OF(struct replica_result);
@@ -129,8 +136,10 @@ static void apply_command(struct replica *r, const struct coracle_raft_entry *en
   result_push(r, &result);
 }
 
-static void apply_committed(struct replica *r, uint64_t commit_index) {
-  while (r->applied < commit_index) {
+/* A log of a million entries may become committed all at once, where all nodes were restarted: whoever
+ * applied it in one go would be deaf for seconds. */
+static void apply_committed(struct replica *r) {
+  while (r->applied < r->committed && r->entries_left > 0 && r->bytes_left > 0) {
     const struct coracle_raft_entry *entry = coracle_raft_entry_at(r->raft, r->applied + 1);
     struct waiter *waiter = queue_at(&r->waiting, 0);
     assert(entry != NULL);
@@ -139,8 +148,11 @@ static void apply_committed(struct replica *r, uint64_t commit_index) {
     if (entry->type == CORACLE_RAFT_COMMAND) apply_command(r, entry, waiter);
     if (waiter != NULL) pop_waiter(r, &r->waiting);
     r->applied = entry->index;
+    r->entries_left--;
+    r->bytes_left -= entry->bytes < r->bytes_left ? entry->bytes : r->bytes_left;
     states_note(&r->states, r->applied, r->store);
   }
+  reads_applied(&r->reads, r->applied);
 }
 
 /* What makes a cluster established: a client's command, or a configuration of two voters or more. Somebody
@@ -201,8 +213,8 @@ static void carry_out(struct replica *r) {
   }
   receive_image(r, &effects->persist);
   snapshots_request(&r->snapshots, effects);
-  apply_committed(r, effects->commit_index);
-  reads_applied(&r->reads, r->applied);
+  r->committed = effects->commit_index;
+  apply_committed(r);
   for (size_t i = 0; i < effects->reads_n; i++) reads_outcome(&r->reads, &effects->reads[i], r->applied);
 }
 
@@ -264,7 +276,10 @@ static bool is_established_for_good(const struct replica *r) {
   return store_revision(r->store) > 0 || (r->established_by > 0 && r->established_by <= r->applied);
 }
 
-void replica_tidy(struct replica *r) {
+void replica_begin_turn(struct replica *r) {
+  r->entries_left = APPLIED_ENTRIES_PER_TURN;
+  r->bytes_left = APPLIED_BYTES_PER_TURN;
+  apply_committed(r);
   snapshots_tidy(&r->snapshots, r->raft, r->applied);
   if (is_established_for_good(r) && snapshots_are_due(&r->snapshots, r->raft, r->store, r->applied))
     snapshots_take(&r->snapshots, r->store, r->applied);
@@ -380,6 +395,10 @@ const struct store *replica_store(const struct replica *r) {
 
 const struct coracle_raft *replica_raft(const struct replica *r) {
   return r->raft;
+}
+
+bool replica_is_behind(const struct replica *r) {
+  return r->applied < r->committed;
 }
 
 uint64_t replica_applied(const struct replica *r) {

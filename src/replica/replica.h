@@ -2,9 +2,9 @@
  * wait for an index.
  *
  * Commands proposed in one turn are gathered and enter the log together in replica_flush(): one batch, one
- * frame to each follower. What is committed is applied in log order at the end of the step that committed it.
- * Each waiter gets exactly one result: those in the log in the order of their proposals, those refused at
- * once.
+ * frame to each follower. What is committed is applied in log order at the end of the step that committed it,
+ * or, where it is very much, some of it in each turn. Each waiter gets exactly one result: those in the log
+ * in the order of their proposals, those refused at once.
  *
  * Reads that must not be stale are gathered in the same way: those of one turn share one question to the core
  * (section 6.4 of the dissertation) in replica_flush_reads(), and each gets its result at the moment when the
@@ -51,9 +51,11 @@ CORACLE_RAFT_MUST_CHECK int replica_restore(struct replica *, const struct corac
                                             const struct replica_image *, uint64_t now_ms,
                                             const struct coracle_raft_effects **effects);
 
-/* Once in a turn: takes an image of the store, if the log has grown enough, and releases some of what earlier
- * ones have left behind. */
-void replica_tidy(struct replica *);
+/* Once in a turn: goes on with what is committed and not applied yet, takes an image of the store, if the log
+ * has grown enough, and releases some of what earlier ones have left behind. */
+void replica_begin_turn(struct replica *);
+/* There is something committed that is not applied yet: another turn should begin at once. */
+bool replica_is_behind(const struct replica *);
 /* Once in a turn, as often as *effects is not NULL then: does one thing that is due about snapshots. Gives
  * the core bytes of an image that a peer needs, or compacts the log up to an image; *effects is as
  * replica_step()'s. */

@@ -58,6 +58,11 @@ def trace_file(node):
     return node.folder / f"{node.starts}.strace"
 
 
+def was_injected(node):
+    """Whether it came to the call in its last start."""
+    return "INJECTED" in trace_file(node).read_text(errors="replace")
+
+
 def is_traced(pid):
     statuses = [task.read_text() for task in Path(f"/proc/{pid}/task").glob("*/status")]
     return statuses and all("TracerPid:\t0\n" not in status for status in statuses)

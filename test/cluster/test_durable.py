@@ -244,6 +244,27 @@ def test_disks_and_memory_in_one_cluster(make_cluster, forgetful):
     assert {key: found[key] for key in kept} == kept
 
 
+def test_back_to_a_disk_that_was_left(trio):
+    """Goal: a node that ran without its disk has been replaced by itself. With its old directory it is told so, does
+    no harm and says what to do; emptied, it joins."""
+    _, followers = trio.wait_formed()
+    node = followers[0]
+    assert node.stop() == 0
+    node.options.append("--storage=memory")
+    node.start()
+    trio.wait_formed()
+    assert node.stop() == 0
+    node.options.pop()
+    node.start()
+    node.wait_logged("(?i)removed")
+    wait_until("it says what to do", lambda: "data directory" in node.get("/readyz", timeout_s=2).json()["detail"])
+    assert node.stop() == 0
+    node.wipe()
+    node.start()
+    trio.wait_formed()
+    assert trio.nodes[0].get("/readyz").status == 200
+
+
 # ---- What is refused
 
 

@@ -2,7 +2,7 @@
 that was not synced is lost, mounted again and used again.
 
     CORACLE_POWER_CUTS=50    (3 if not set; make torture-power)
-    CORACLE_POWER_SEED=7     (1)"""
+    CORACLE_TORTURE_SEED=7   (1)"""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from load import Load
 from torture import OPTIONS, torture
 
 CUTS = int(os.environ.get("CORACLE_POWER_CUTS", "3"))
-SEED = int(os.environ.get("CORACLE_POWER_SEED", "1"))
+SEED = int(os.environ.get("CORACLE_TORTURE_SEED", "1"))
 REASON = mounts.why_not()
 
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))

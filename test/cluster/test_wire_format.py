@@ -126,11 +126,12 @@ def test_no_vector_is_left_out():
     assert pinned_vectors().keys() == all_vectors().keys()
 
 
-def test_what_a_node_sends_is_read(make_cluster):
+def test_what_a_node_sends_is_read(make_cluster, storage):
     """Goal: an ACCEPT of a real node is the one of the page, with its name and address, each with a nonce of
     its own and the next counter. Method: the test holds the election address that the node wants."""
-    cluster = make_cluster(1)
+    cluster = make_cluster(1, storage)
     (node,) = cluster.nodes
+    flags = MEMORY_STORAGE if cluster.forgets else 0
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind((LOOPBACK, cluster.election_port))
         holder.settimeout(30)
@@ -148,6 +149,6 @@ def test_what_a_node_sends_is_read(make_cluster):
         sender, to, start, counter, term, round_ = struct.unpack_from("<6Q", content, 24)
         assert sender != 0 and start > 0 and (to, term, round_) == (0, 0, 0)
         counters.append(counter)
-        expected = card(MEMORY_STORAGE, node.name, address(IP4, bytes([127, 0, 0, 1]), node.port))
+        expected = card(flags, node.name, address(IP4, bytes([127, 0, 0, 1]), node.port))
         assert content[72:] == expected
     assert counters == list(range(1, 6))

@@ -67,6 +67,9 @@ struct fake_files {
   uint64_t room_bytes;
   uint64_t crash_after; /* UINT64_MAX: it does not */
   bool crashed;
+  uint64_t picture_after; /* UINT64_MAX: none is to be taken */
+  struct fake_files *picture;
+  bool pictured;                    /* just now: what is begun is done there too, in part */
   struct fake_fault once, randomly; /* randomly: one in `after` */
   uint64_t failed_n;
 };

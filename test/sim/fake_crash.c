@@ -168,6 +168,7 @@ void fake_files_kill(struct fake_files *f) {
   }
   f->crashed = false;
   f->crash_after = UINT64_MAX;
+  fake_files_free(fake_files_picture(f));
   f->once = f->randomly = (struct fake_fault){0};
   fake_sweep(f);
 }
@@ -309,6 +310,8 @@ static uint8_t byte_at(const struct fake_node *node, uint64_t offset) {
   return i < node->blocks_n && node->blocks[i] != NULL ? node->blocks[i]->data[offset % FAKE_BLOCK_BYTES] : 0;
 }
 
+enum kind { BIT, SOME_BYTES, ZEROS, NOISE, KINDS_N };
+
 /* Most of a segment is zeros: damage is to be where something is, as often as not. */
 static uint64_t draw_offset(struct fake_files *f, const struct fake_node *node) {
   uint64_t written = node->size;
@@ -317,22 +320,30 @@ static uint64_t draw_offset(struct fake_files *f, const struct fake_node *node) 
   return random_below(&f->random, anywhere ? node->size : written);
 }
 
-bool fake_files_damage(struct fake_files *f, char what[160]) {
-  static const char *const kinds[] = {"a bit is flipped", "some bytes are others", "zeros", "noise"};
+/* A log whose last sectors are zeros is one that was torn: nothing that is written into it could tell. So
+ * there the zeros are too few to be all of what a sector has of a frame. */
+static size_t draw_bytes(struct fake_files *f, size_t kind, const char *name) {
   static const size_t most[] = {1, 16, FAKE_BLOCK_BYTES, FAKE_BLOCK_BYTES};
+  enum { LOG_ZEROS_MAX = 3 };
+  const bool is_log = strncmp(name, "log/", 4) == 0;
+  return 1 + (size_t)random_below(&f->random, kind == ZEROS && is_log ? LOG_ZEROS_MAX : most[kind]);
+}
+
+bool fake_files_damage(struct fake_files *f, char what[160]) {
+  static const char *const kinds[KINDS_N] = {"a bit is flipped", "some bytes are others", "zeros", "noise"};
   size_t n, bytes = 0;
   char **names = fake_files_names(f, &n);
   const char *name = n == 0 ? NULL : names[random_below(&f->random, n)];
   struct fake_node *node = name == NULL ? NULL : file_of(f, name);
   if (node != NULL && node->size > 0) {
-    const size_t kind = (size_t)random_below(&f->random, 4);
+    const size_t kind = (size_t)random_below(&f->random, KINDS_N);
     const uint64_t offset = draw_offset(f, node);
-    bytes = 1 + (size_t)random_below(&f->random, most[kind]);
+    bytes = draw_bytes(f, kind, name);
     if (bytes > node->size - offset) bytes = (size_t)(node->size - offset);
     for (size_t i = 0; i < bytes; i++) {
       uint8_t mask = (uint8_t)random_next(&f->random);
-      if (kind == 0) mask = (uint8_t)(1u << (mask % 8));
-      if (kind == 2) mask = byte_at(node, offset + i);
+      if (kind == BIT) mask = (uint8_t)(1u << (mask % 8));
+      if (kind == ZEROS) mask = byte_at(node, offset + i);
       flip(node, offset + i, mask);
     }
     snprintf(what, 160, "%s, %zu bytes at %llu: %s", name, bytes, (unsigned long long)offset, kinds[kind]);

@@ -128,10 +128,20 @@ static bool in(unsigned operations, enum fake_operation operation) {
   return (operations & FAKE_BIT(operation)) != 0;
 }
 
+static void take_picture(struct fake_files *f, enum fake_operation operation) {
+  f->pictured = in(FAKE_CHANGES, operation) && f->picture_after != UINT64_MAX && f->picture_after-- == 0;
+  if (!f->pictured) return;
+  f->picture_after = UINT64_MAX;
+  fake_files_free(f->picture);
+  f->picture = fake_files_copy(f, random_next(&f->random));
+}
+
 /* What is to become of an operation: GO_ON, or the error that it gives instead. */
 static int begin(struct fake_files *f, enum fake_operation operation) {
+  f->pictured = false;
   if (f->crashed) return -ECANCELED;
   f->counts[operation]++;
+  take_picture(f, operation);
   if (in(FAKE_CHANGES, operation) && f->crash_after != UINT64_MAX && f->crash_after-- == 0) {
     f->crashed = true;
     return -ECANCELED;
@@ -152,6 +162,17 @@ static int begin(struct fake_files *f, enum fake_operation operation) {
 
 void fake_files_crash_after(struct fake_files *f, uint64_t changes) {
   f->crash_after = changes;
+}
+
+void fake_files_picture_after(struct fake_files *f, uint64_t changes) {
+  f->picture_after = changes;
+}
+
+struct fake_files *fake_files_picture(struct fake_files *f) {
+  struct fake_files *picture = f->picture;
+  f->picture = NULL;
+  f->picture_after = UINT64_MAX;
+  return picture;
 }
 
 bool fake_files_has_crashed(const struct fake_files *f) {
@@ -337,11 +358,12 @@ static int write_some(struct fake_files *f, struct fake_node *node, uint64_t off
   return 0;
 }
 
-/* A write that is cut short ends with a sector: a system copies page by page, and looks for signals between
- * them. */
-static size_t part_of(struct fake_files *f, uint64_t offset, size_t n) {
-  const uint64_t end = (offset + random_below(&f->random, n + 1)) / FILES_SECTOR_BYTES * FILES_SECTOR_BYTES;
-  return end > offset ? (size_t)(end - offset) : 0;
+/* How much of a write that does not succeed has been done: up to the end of a sector, since a system copies
+ * page by page and looks for signals between them, and has room for whole blocks. */
+static size_t draw_part(struct fake_files *f, uint64_t offset, size_t n) {
+  const uint64_t end = offset + random_below(&f->random, n + 1);
+  const uint64_t part_end = end == offset + n ? end : end / FILES_SECTOR_BYTES * FILES_SECTOR_BYTES;
+  return part_end > offset ? (size_t)(part_end - offset) : 0;
 }
 
 static int fake_write(void *context, int file, uint64_t offset, const void *data, size_t n) {
@@ -349,9 +371,11 @@ static int fake_write(void *context, int file, uint64_t offset, const void *data
   struct fake_node *node = node_of(f, file, true);
   const bool was_there = f->crashed;
   const int error = begin(f, FAKE_WRITE);
+  struct fake_node *pictured = f->pictured ? f->picture->nodes[f->handles[file].node] : NULL;
+  if (pictured != NULL) (void)write_some(f->picture, pictured, offset, data, draw_part(f, offset, n));
   if (error == GO_ON) return write_some(f, node, offset, data, n);
   if (was_there) return error;
-  const int result = write_some(f, node, offset, data, part_of(f, offset, n));
+  const int result = write_some(f, node, offset, data, draw_part(f, offset, n));
   return result != 0 && !f->crashed ? result : error;
 }
 
@@ -486,7 +510,8 @@ static int fake_list(void *context, const char *name, int (*entry)(void *argumen
 
 static struct fake_files *new_empty(uint64_t seed) {
   struct fake_files *f = memory_zalloc(sizeof *f);
-  *f = (struct fake_files){.random = {seed}, .room_bytes = UINT64_MAX, .crash_after = UINT64_MAX};
+  *f = (struct fake_files){
+      .random = {seed}, .room_bytes = UINT64_MAX, .crash_after = UINT64_MAX, .picture_after = UINT64_MAX};
   f->table = (struct files){.context = f,
                             .open = fake_open,
                             .close = fake_close,
@@ -512,6 +537,7 @@ struct fake_files *fake_files_new(uint64_t seed) {
 void fake_files_free(struct fake_files *f) {
   if (f == NULL) return;
   assert(fake_files_handles(f) == 0);
+  fake_files_free(f->picture);
   for (size_t i = 0; i < f->nodes_n; i++) fake_node_free(f->nodes[i]);
   free(f->nodes);
   free(f->handles);

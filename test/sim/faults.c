@@ -130,9 +130,17 @@ static void kill_node(struct sim *s, int node, bool power) {
   restart_later(s, node);
 }
 
+/* Some time later, when others may be gone. */
+static bool may_end_soon(const struct sim *s) {
+  return s->plan.durable && (s->plan.peers || (has_main(s) && may_hide_the_cluster(s)));
+}
+
 static bool kill_one(struct sim *s, int node, bool power) {
   if (!may_end(s, node)) return false;
-  kill_node(s, node, power);
+  if (may_end_soon(s) && happens(s, 60))
+    world_kill_writing(s->world, node, power);
+  else
+    kill_node(s, node, power);
   return true;
 }
 
@@ -245,9 +253,9 @@ static void make_room(struct sim *s, int node) {
 
 /* Its process ends itself soon. */
 static bool fail_disk(struct sim *s, int node) {
-  const bool may = s->plan.peers || (has_main(s) && may_hide_the_cluster(s));
-  if (may) world_fail_disk(s->world, node);
-  return may;
+  if (!may_end_soon(s)) return false;
+  world_fail_disk(s->world, node);
+  return true;
 }
 
 /* It may have to be started with an empty disk, so it must be one that can be spared. */
@@ -408,7 +416,7 @@ static void processes_due(struct sim *s) {
       s->resume_ms[i] = 0;
       if (world_is_paused(s->world, i)) world_resume(s->world, i);
     }
-    /* Its disk has failed. */
+    /* Its disk has failed, or its end came while that was written. */
     if (!world_is_running(s->world, i) && s->restart_ms[i] == 0 && (s->away >> i & 1) == 0)
       restart_later(s, i);
     if (is_due(s, s->room_ms[i])) make_room(s, i);

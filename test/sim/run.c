@@ -106,13 +106,14 @@ static bool is_accepted(struct sim *s, bool last) {
   struct answer_seen answer =
       world_ask(w, world_leader(w), "PUT", "/v1/collections/c/last", "{\"last\":1}", ACCEPT_MS);
   const bool accepted = answer.status == 200 || answer.status == 201;
-  if (!accepted && (last || (answer.status != 503 && answer.status != 504)))
+  if (!accepted && (last || (answer.status != 503 && answer.status != 504 && answer.status != 507)))
     world_fail(w, "the leader answers a write with %d: %s", answer.status, (const char *)answer.body.data);
   answer_close(&answer);
   return accepted;
 }
 
-/* An election that began before all was healed, or a transfer, may come in between. */
+/* An election that began before all was healed, or a transfer, may come in between, and a disk that was full
+ * is tried again only now and then. */
 static void accept_a_write(struct sim *s) {
   const uint64_t end_ms = world_now_ms(s->world) + ACCEPT_MS;
   while (!is_accepted(s, world_now_ms(s->world) >= end_ms)) {

@@ -100,6 +100,8 @@ void world_cut_power(struct world *, int node);
 void world_terminate(struct world *, int node); /* SIGTERM */
 void world_pause(struct world *, int node);     /* SIGSTOP */
 void world_resume(struct world *, int node);
+/* The same, in the middle of what its disk does next. */
+void world_kill_writing(struct world *, int node, bool power);
 /* Its data is gone: it starts as a new node, under its old name and HTTP address. It must not be running. */
 void world_wipe(struct world *, int node);
 /* Its disk does nothing for so long. */
@@ -112,7 +114,7 @@ void world_fail_disk(struct world *, int node);
 bool world_harm_disk(struct world *, int node);
 /* Its process would not start on it, since it is damaged. */
 bool world_is_refused(const struct world *, int node);
-/* All have all room, and none hangs. */
+/* All have all room; none hangs, none is about to fail. */
 void world_heal_disks(struct world *);
 /* Somebody has put the disk of a node of another, established cluster of so many voters into it. It must not
  * be running, and its disk be empty. */

@@ -160,6 +160,11 @@ struct world_disk {
   uint64_t batch;      /* which of all that is */
   uint64_t done, told; /* sequences, of the process of now */
   bool full, full_told;
+  enum {
+    ENDS_NOT,
+    ENDS_KILLED,
+    ENDS_WITHOUT_POWER
+  } ends; /* with the batch that is next: world_kill_writing() */
   uint64_t hangs_until_us;
   struct asked_log asked;
   struct world_directory directory;

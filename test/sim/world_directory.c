@@ -11,7 +11,8 @@ enum {
   CRASHES_PER_START_MAX = 3,
   CHANGES_PER_START = 24, /* about as many does it take to open a directory */
   CHANGES_PER_BATCH = 32, /* ... to write something, with a new segment and an image in it */
-  AUDIT_ONE_IN = 12,
+  AUDIT_ONE_IN = 12,      /* of the times that it is tidied */
+  TRY_ONE_IN = 4,         /* of batches */
 };
 
 static struct world_directory *directory_of(struct world *w, int node) {
@@ -22,7 +23,15 @@ void directory_init(struct world_directory *d) {
   *d = (struct world_directory){.fresh_ids = QUEUE_OF(uint64_t)};
 }
 
+static void forget_try(struct world_directory *d) {
+  disk_found_close(&d->tried);
+  fake_files_free(d->tried_files);
+  d->tried_files = NULL;
+  d->tries = false;
+}
+
 static void close_all(struct world_directory *d) {
+  forget_try(d);
   disk_found_close(&d->found);
   disk_free(d->writer);
   batch_free(d->batch);
@@ -89,9 +98,10 @@ static bool same_image(const struct world_disk *disk, struct snapshot_reader *re
   snapshot_reader_rewind(reader);
   do {
     if (snapshot_reader_next(reader, &piece, &fault) != 0) return false;
+    if (piece.n == 0) break;
     same = same && piece.n <= disk->image.n - done && memcmp(piece.at, disk->image.data + done, piece.n) == 0;
     done += piece.n;
-  } while (piece.n > 0 && same);
+  } while (same);
   snapshot_reader_rewind(reader);
   return same && done == disk->image.n;
 }
@@ -277,6 +287,64 @@ void directory_started(struct world_directory *d) {
   disk_found_close(&d->found);
 }
 
+/* ---- If it ended now ---- */
+
+/* A process is started on a copy after its end; and since it counts on what it has found, that must be
+ * durable then. */
+static void open_copy(struct world *w, int node, struct fake_files *copy, struct disk_found *found) {
+  struct disk_fault fault = {{0}};
+  struct disk *writer;
+  fake_files_set_room(copy, UINT64_MAX);
+  end_files(w, copy, world_dice(w, 3) != 0);
+  for (int i = 0; i < 2; i++) {
+    if (i > 0) {
+      disk_found_close(found);
+      disk_free(writer);
+      fake_files_cut_power(copy, FAKE_LOSE_ALL);
+    }
+    if (open_files(w, node, copy, &writer, found, &fault) != 0)
+      world_fail(w, "%c could not be started again if it ended now: %s", 'a' + node, fault.text);
+  }
+  disk_free(writer);
+}
+
+/* All that was told is durable: as a crash now would show. */
+static void audit(struct world *w, int node) {
+  struct world_disk *disk = &w->processes[node].disk;
+  struct fake_files *copy = fake_files_copy(disk->directory.files, random_next(&w->random));
+  struct disk_found found;
+  open_copy(w, node, copy, &found);
+  const char *why = compare(w, disk, &found);
+  if (why != NULL) fail(w, node, &found, why);
+  disk_found_close(&found);
+  fake_files_free(copy);
+}
+
+void directory_try_crash(struct world *w, int node) {
+  struct world_directory *d = directory_of(w, node);
+  struct fake_files *picture = fake_files_picture(d->files);
+  d->tries = picture != NULL;
+  d->as_it_was = false;
+  if (!d->tries) return;
+  open_copy(w, node, picture, &d->tried);
+  d->tried_files = picture;
+  directory_compare_crash(w, node);
+}
+
+void directory_compare_crash(struct world *w, int node) {
+  const struct world_disk *disk = &w->processes[node].disk;
+  const struct world_directory *d = &disk->directory;
+  if (d->tries && !d->as_it_was && compare(w, disk, &d->tried) == NULL)
+    directory_of(w, node)->as_it_was = true;
+}
+
+void directory_end_crash(struct world *w, int node) {
+  struct world_directory *d = directory_of(w, node);
+  if (d->tries && !d->as_it_was)
+    fail(w, node, &d->tried, "if it ended in the middle of what it has just done");
+  forget_try(d);
+}
+
 /* ---- Writing ---- */
 
 void directory_begin_batch(struct world *w, int node, size_t n) {
@@ -329,6 +397,8 @@ static enum directory_result result_of(struct world *w, int node, int error, con
 enum directory_result directory_write(struct world *w, int node) {
   struct world_directory *d = directory_of(w, node);
   struct disk_fault fault = {{0}};
+  if (w->options.disk_faults && world_dice(w, TRY_ONE_IN) == 0)
+    fake_files_picture_after(d->files, world_dice(w, world_dice(w, 2) == 0 ? 3 : CHANGES_PER_BATCH));
   const int error = disk_write(d->writer, d->batch, &fault);
   note_refused_image(w, node);
   return result_of(w, node, error, &fault);
@@ -347,10 +417,13 @@ static void check_tidied(struct world *w, int node) {
 }
 
 enum directory_result directory_tidy(struct world *w, int node) {
+  const struct world_disk *disk = &w->processes[node].disk;
   struct disk_fault fault = {{0}};
-  const int error = disk_tidy(directory_of(w, node)->writer, &fault);
-  if (error == 0) check_tidied(w, node);
-  if (error == 0 && w->options.disk_faults && world_dice(w, AUDIT_ONE_IN) == 0) directory_audit(w, node);
+  const int error = disk_tidy(disk->directory.writer, &fault);
+  if (error == 0 && disk->writing_n == 0) {
+    check_tidied(w, node);
+    if (w->options.disk_faults && world_dice(w, AUDIT_ONE_IN) == 0) audit(w, node);
+  }
   return result_of(w, node, error, &fault);
 }
 
@@ -374,23 +447,6 @@ void directory_crash(struct world *w, int node, bool power) {
   end_files(w, d->files, power);
 }
 
-void directory_audit(struct world *w, int node) {
-  struct world_disk *disk = &w->processes[node].disk;
-  struct fake_files *copy = fake_files_copy(disk->directory.files, random_next(&w->random));
-  struct disk_found found;
-  struct disk_fault fault = {{0}};
-  struct disk *writer;
-  fake_files_set_room(copy, UINT64_MAX);
-  fake_files_cut_power(copy, world_dice(w, 2) == 0 ? FAKE_LOSE_ALL : FAKE_RANDOM);
-  if (open_files(w, node, copy, &writer, &found, &fault) != 0)
-    world_fail(w, "%c could not be started again if the power failed now: %s", 'a' + node, fault.text);
-  const char *why = compare(w, disk, &found);
-  if (why != NULL) fail(w, node, &found, why);
-  disk_found_close(&found);
-  disk_free(writer);
-  fake_files_free(copy);
-}
-
 /* ---- Faults ---- */
 
 void directory_set_room(struct world_directory *d, uint64_t bytes) {
@@ -407,6 +463,12 @@ void directory_fail(struct world *w, int node) {
   if (d->files == NULL) return;
   fake_files_fail(d->files, operations[world_dice(w, sizeof operations / sizeof operations[0])],
                   world_dice(w, 6), -EIO);
+}
+
+void directory_heal(struct world_directory *d) {
+  if (d->files == NULL) return;
+  directory_set_room(d, UINT64_MAX);
+  fake_files_fail(d->files, 0, 0, 0);
 }
 
 bool directory_harm(struct world *w, int node) {

@@ -16,16 +16,19 @@ struct world_directory {
   struct disk *writer;      /* NULL: no process is at work */
   struct batch *batch;      /* on its way */
   struct disk_found found;  /* while a process starts */
-  uint64_t started;         /* the newest start number */
-  struct queue fresh_ids;   /* of uint64_t: that were offered while the directory was empty */
-  uint64_t refused_image;   /* index of the own image that there was no room for; 0: none */
-  bool image_refused;       /* and the process is yet to be told */
-  uint64_t failed_before;   /* so many faults had its disk when this process began */
-  bool limited;             /* it has not all the room in the world */
-  bool failed;              /* the process ends since an operation did */
-  bool torn;                /* a crash came while something was being written */
-  bool harmed, was_harmed;  /* at rest: since the last start, ever */
-  bool refused;             /* what was found does not do */
+  struct disk_found tried; /* as it would have been found, had the process ended in the middle of the batch */
+  struct fake_files *tried_files;
+  bool tries, as_it_was;   /* there is that; it was so at some time during the batch */
+  uint64_t started;        /* the newest start number */
+  struct queue fresh_ids;  /* of uint64_t: that were offered while the directory was empty */
+  uint64_t refused_image;  /* index of the own image that there was no room for; 0: none */
+  bool image_refused;      /* and the process is yet to be told */
+  uint64_t failed_before;  /* so many faults had its disk when this process began */
+  bool limited;            /* it has not all the room in the world */
+  bool failed;             /* the process ends since an operation did */
+  bool torn;               /* a crash came while something was being written */
+  bool harmed, was_harmed; /* at rest: since the last start, ever */
+  bool refused;            /* what was found does not do */
 };
 
 enum directory_result { DIRECTORY_DONE, DIRECTORY_FULL, DIRECTORY_FAILED };
@@ -43,15 +46,20 @@ void directory_started(struct world_directory *);
 /* The first n of what waits goes to the disk together. */
 void directory_begin_batch(struct world *, int node, size_t n);
 enum directory_result directory_write(struct world *, int node);
+/* The batch is done, and its parts are about to be in the model; or one of them is; or all are. Had the
+ * process ended while it was written, one of these must be what the next had found. */
+void directory_try_crash(struct world *, int node);
+void directory_compare_crash(struct world *, int node);
+void directory_end_crash(struct world *, int node);
 enum directory_result directory_tidy(struct world *, int node);
 /* The process ends, in the middle of that perhaps; and the power with it. */
 void directory_crash(struct world *, int node, bool power);
-/* All that was told is durable, whatever becomes of the rest: as a power cut now would show. */
-void directory_audit(struct world *, int node);
 /* So many bytes beyond what it takes now; UINT64_MAX: as many as it likes. */
 void directory_set_room(struct world_directory *, uint64_t bytes);
 /* One of its next operations fails. */
 void directory_fail(struct world *, int node);
+/* It has all room, and nothing is about to fail. */
+void directory_heal(struct world_directory *);
 /* Something in it is not what was written. False: there is nothing. No process may be at work. */
 bool directory_harm(struct world *, int node);
 /* It holds what the model holds, and nothing ran on it. */

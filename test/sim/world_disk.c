@@ -221,10 +221,19 @@ void world_disk_is_done(struct world *w, int node, uint64_t batch) {
     if (disk->full) tidy(w, node);
     return;
   }
+  if (disk->ends != ENDS_NOT) {
+    (disk->ends == ENDS_KILLED ? world_kill : world_cut_power)(w, node);
+    return;
+  }
   if (!write_batch(w, node)) return;
   const uint64_t last =
       ((const struct world_write *)queue_at(&disk->writes, disk->writing_n - 1))->persist.sequence;
-  while (disk->done < last) WORLD_CHECK(w, world_disk_write_part(w, node));
+  directory_try_crash(w, node);
+  while (disk->done < last) {
+    WORLD_CHECK(w, world_disk_write_part(w, node));
+    directory_compare_crash(w, node);
+  }
+  directory_end_crash(w, node);
   disk->writing_n = 0;
   tidy(w, node);
   if (world_is_running(w, node)) begin(w, node);
@@ -233,7 +242,8 @@ void world_disk_is_done(struct world *w, int node, uint64_t batch) {
 void world_heal_disks(struct world *w) {
   for (int i = 0; i < w->options.nodes; i++) {
     w->processes[i].disk.hangs_until_us = 0;
-    directory_set_room(&w->processes[i].disk.directory, UINT64_MAX);
+    w->processes[i].disk.ends = ENDS_NOT;
+    directory_heal(&w->processes[i].disk.directory);
     if (w->processes[i].disk.writing_n > 0) finish_after(w, i, w->options.disk_us);
   }
 }
@@ -290,6 +300,7 @@ void world_disk_crash(struct world *w, int node, bool power) {
   disk->writing_n = 0;
   disk->done = disk->told = 0;
   disk->full = disk->full_told = false;
+  disk->ends = ENDS_NOT;
 }
 
 bool world_disk_is_ready(const struct world_disk *disk) {

@@ -343,6 +343,11 @@ void world_cut_power(struct world *w, int node) {
   end_process(w, node, true);
 }
 
+void world_kill_writing(struct world *w, int node, bool power) {
+  WORLD_CHECK(w, world_is_running(w, node));
+  w->processes[node].disk.ends = power ? ENDS_WITHOUT_POWER : ENDS_KILLED;
+}
+
 void world_wipe(struct world *w, int node) {
   WORLD_CHECK(w, !world_is_running(w, node));
   world_trace(w, node, "its data is gone");

@@ -1,6 +1,7 @@
 #include "offline_scene.h"
 
 #include "base/memory.h"
+#include "base/random.h"
 #include "store/image.h"
 
 #include <setjmp.h>
@@ -147,6 +148,17 @@ struct scene scene_new(enum scene_shape shape, uint64_t seed) {
   for (int i = 0; shape == SCENE_EMPTIED && i < DOCUMENTS / COMMANDS_PER_BATCH; i++) write_commands(&w, true);
   disk_free(w.disk);
   return scene;
+}
+
+void scene_go_on(struct scene *scene) {
+  struct writing w = {.scene = scene, .random = {scene->last_index}};
+  const struct disk_options options = scene_options();
+  struct disk_found found;
+  struct disk_fault fault = {0};
+  if (disk_open(scene->table, &options, &w.disk, &found, &fault) != 0) fail_msg("%s", fault.text);
+  disk_found_close(&found);
+  write_commands(&w, false);
+  disk_free(w.disk);
 }
 
 void scene_close(struct scene *scene) {

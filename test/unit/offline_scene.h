@@ -27,6 +27,8 @@ extern const uint8_t scene_key[STORE_HASH_KEY_BYTES];
 
 struct scene scene_new(enum scene_shape, uint64_t seed);
 void scene_close(struct scene *);
+/* Starts it, and writes a few entries more. */
+void scene_go_on(struct scene *);
 
 /* The node had these options, other than fresh_id. */
 struct disk_options scene_options(void);

@@ -342,6 +342,52 @@ static void test_help(void **state) {
   bytes_close(&text);
 }
 
+/* A command may have one argument without a name, wherever it stands. */
+static void test_an_argument(void **state) {
+  (void)state;
+  const struct option_command with = {.name = "look",
+                                      .summary = "Looks.",
+                                      .options = table,
+                                      .options_n = sizeof table / sizeof table[0],
+                                      .argument = "DATA",
+                                      .argument_offset = FIELD(data_dir)};
+  static const struct {
+    const char *words[4];
+    const char *error; /* NULL: it is taken */
+  } lines[] = {
+      {{"here"}, NULL},
+      {{"--once", "here"}, NULL},
+      {{"here", "--name", "x"}, NULL},
+      {{"--once"}, "coracle look: DATA is missing; 'coracle look --help' tells what it is"},
+      {{"here", "there"}, "coracle look: unexpected argument there; options are written --NAME VALUE"},
+      {{""}, "coracle look: unexpected argument ''; options are written --NAME VALUE"},
+      {{"here", "-"}, "coracle look: unexpected argument -; options are written --NAME VALUE"},
+  };
+  for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    struct values values = {0};
+    struct bytes error = {0};
+    char words[4][32];
+    char *argv[ARGUMENTS_MAX] = {"look"};
+    int argc = 1;
+    for (size_t k = 0; k < 4 && lines[i].words[k] != NULL; k++) {
+      snprintf(words[k], sizeof words[k], "%s", lines[i].words[k]);
+      argv[argc++] = words[k];
+    }
+    const enum options_outcome outcome = options_parse(&with, argc, argv, &values, &error);
+    bytes_append(&error, "", 1);
+    assert_int_equal(outcome, lines[i].error == NULL ? OPTIONS_OK : OPTIONS_BAD);
+    if (lines[i].error == NULL)
+      assert_string_equal(values.data_dir, "here");
+    else
+      assert_string_equal((const char *)error.data, lines[i].error);
+    bytes_close(&error);
+  }
+  struct bytes help = {0};
+  options_help(&with, &help);
+  assert_memory_equal(help.data, "usage: coracle look DATA [--OPTION VALUE]...\n", 45);
+  bytes_close(&help);
+}
+
 static void test_nearest(void **state) {
   (void)state;
   static const char *const words[] = {"serve", "demo", "version", "help"};
@@ -364,6 +410,7 @@ int main(void) {
       cmocka_unit_test(test_a_long_value_is_cut_in_the_error),
       cmocka_unit_test(test_environment),
       cmocka_unit_test(test_help),
+      cmocka_unit_test(test_an_argument),
       cmocka_unit_test(test_nearest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

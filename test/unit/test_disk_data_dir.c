@@ -204,6 +204,36 @@ static void impossible_paths_are_refused(void **state) {
   assert_int_equal(strlen(small), sizeof small - 1);
 }
 
+/* Whoever only asks makes nothing, and takes nothing from the next process. */
+static void looking_leaves_no_trace(void **state) {
+  (void)state;
+  struct stat status;
+  bool in_use = true;
+  assert_int_equal(data_dir_look(under_scratch("nowhere"), &in_use, why, sizeof why), CORACLE_ENOTFOUND);
+  assert_non_null(strstr(why, "nowhere"));
+  assert_int_equal(stat(under_scratch("nowhere"), &status), -1);
+
+  assert_int_equal(mkdir(under_scratch("data"), 0700), 0);
+  assert_int_equal(data_dir_look(under_scratch("data"), &in_use, why, sizeof why), 0);
+  assert_false(in_use);
+  assert_int_equal(stat(under_scratch("data/lock"), &status), -1);
+
+  int lock = data_dir_open(under_scratch("data"), why, sizeof why);
+  assert_true(lock >= 0);
+  assert_int_equal(data_dir_look(under_scratch("data"), &in_use, why, sizeof why), 0);
+  assert_true(in_use);
+  data_dir_close(lock);
+  assert_int_equal(data_dir_look(under_scratch("data"), &in_use, why, sizeof why), 0);
+  assert_false(in_use);
+  lock = data_dir_open(under_scratch("data"), why, sizeof why);
+  assert_true(lock >= 0);
+  data_dir_close(lock);
+
+  assert_int_equal(unlink(under_scratch("data/lock")), 0);
+  assert_int_equal(symlink("../elsewhere", under_scratch("data/lock")), 0);
+  assert_int_equal(data_dir_look(under_scratch("data"), &in_use, why, sizeof why), CORACLE_EIO);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(missing_parents_are_made_private, make_scratch, remove_scratch),
@@ -215,6 +245,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_link_as_lock_file_is_refused, make_scratch, remove_scratch),
       cmocka_unit_test_setup_teardown(an_unwritable_parent_is_refused, make_scratch, remove_scratch),
       cmocka_unit_test_setup_teardown(impossible_paths_are_refused, make_scratch, remove_scratch),
+      cmocka_unit_test_setup_teardown(looking_leaves_no_trace, make_scratch, remove_scratch),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

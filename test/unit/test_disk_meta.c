@@ -302,28 +302,36 @@ static void what_is_no_file_is_refused(void **state) {
 
 /* ---- Files of other times, and of others ---- */
 
-/* Somebody put one of the two back from a copy. */
+static struct bytes content_after(int writes, int file, struct meta *meta) {
+  struct fake_files *disk = written(writes, meta);
+  struct bytes content = {0};
+  take(disk, file, &content);
+  fake_files_free(disk);
+  return content;
+}
+
+/* Somebody put one of the two back from a copy. (Of the newest file, the copy just before leaves what was
+ * there before the last write: that is what a directory put back as a whole looks like, too.) */
 static void an_older_file_is_refused(void **state) {
   (void)state;
   for (int now = 1; now <= WRITES_MAX; now++)
     for (int then = 0; then < now; then++)
       for (int file = 0; file < 2; file++) {
-        struct meta meta, older;
-        struct bytes was = {0}, is = {0};
-        struct fake_files *disk = written(now, &meta), *copy = written(then, &older);
-        take(disk, file, &is);
-        take(copy, file, &was);
+        struct meta meta, previous, older;
+        struct bytes is = content_after(now, file, &meta), was = content_after(then, file, &older),
+                     before = content_after(now - 1, file, &previous);
+        struct fake_files *disk = written(now, &meta);
         put(disk, file, &was);
         if (slice_equal(slice_of_bytes(&was), slice_of_bytes(&is)))
           assert_newest(disk, &meta, 0); /* it was not written since */
-        else if (then == now - 1)
-          assert_newest(disk, &older, 0); /* both are as they were then */
+        else if (slice_equal(slice_of_bytes(&was), slice_of_bytes(&before)))
+          assert_newest(disk, &previous, 0);
         else
           assert_refused(disk, "do not belong together");
-        bytes_close(&was);
         bytes_close(&is);
+        bytes_close(&was);
+        bytes_close(&before);
         fake_files_free(disk);
-        fake_files_free(copy);
       }
 }
 
@@ -397,6 +405,21 @@ static void impossible_records_are_refused(void **state) {
       }
       fake_files_free(disk);
     }
+}
+
+/* Each under the other's name: the next write would go over the newest. */
+static void the_files_cannot_change_names(void **state) {
+  (void)state;
+  for (int writes = 1; writes <= WRITES_MAX; writes++) {
+    struct meta meta;
+    struct bytes contents[2] = {{0}, {0}};
+    struct fake_files *disk = written(writes, &meta);
+    for (int file = 0; file < 2; file++) take(disk, file, &contents[file]);
+    for (int file = 0; file < 2; file++) put(disk, file, &contents[1 - file]);
+    assert_refused(disk, "that no run of the program leaves");
+    for (int file = 0; file < 2; file++) bytes_close(&contents[file]);
+    fake_files_free(disk);
+  }
 }
 
 static void twins_of_one_sequence_are_the_same(void **state) {
@@ -507,6 +530,7 @@ int main(void) {
       cmocka_unit_test(an_older_file_is_refused),
       cmocka_unit_test(only_a_successor_is_believed),
       cmocka_unit_test(impossible_records_are_refused),
+      cmocka_unit_test(the_files_cannot_change_names),
       cmocka_unit_test(twins_of_one_sequence_are_the_same),
       cmocka_unit_test(a_newer_version_is_told),
       cmocka_unit_test(another_kind_of_file_is_refused),

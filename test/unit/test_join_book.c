@@ -54,6 +54,37 @@ static void who_was_never_heard_is_where_the_configuration_says(void **state) {
   scene_close(&s);
 }
 
+/* A member that was started anew is where the leader has heard it, even for those who heard it before; until
+ * they hear it again. */
+static void what_is_newly_configured_is_newer_than_what_was_heard(void **state) {
+  (void)state;
+  struct scene s;
+  struct join_member info;
+  scene_open(&s);
+  scene_adopt(&s, 'x', 'b', 3);
+  scene_configure(&s, "abc", "");
+  join_tick(s.join, &s.situation, s.now_ms);
+  hear(&s, scene_id('c'), 9001, 1, 1);
+  scene_configure(&s, "abc", "d"); /* of c it says what it said */
+  join_tick(s.join, &s.situation, s.now_ms);
+  assert_int_equal(port_of(&s, scene_id('c')), 9001);
+
+  struct coracle_raft_member *c = &s.configuration.members[2];
+  assert_int_equal(c->id, scene_id('c'));
+  assert_int_equal(join_member_decode(c, &info), 0);
+  info.udp.port = 9002;
+  join_member_encode(&info, c);
+  s.situation.raft.configuration_index++;
+  join_tick(s.join, &s.situation, s.now_ms);
+  assert_int_equal(port_of(&s, scene_id('c')), 9002);
+  hear(&s, scene_id('c'), 9003, 2, 1);
+  join_tick(s.join, &s.situation, s.now_ms);
+  assert_int_equal(port_of(&s, scene_id('c')), 9003);
+  hear(&s, scene_id('c'), 9001, 1, 2); /* its former self */
+  assert_int_equal(port_of(&s, scene_id('c')), 9003);
+  scene_close(&s);
+}
+
 /* The one silent for longest makes room. */
 static void a_flood_of_ids_is_bounded(void **state) {
   (void)state;
@@ -143,6 +174,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(only_a_newer_datagram_moves_an_id),
       cmocka_unit_test(who_was_never_heard_is_where_the_configuration_says),
+      cmocka_unit_test(what_is_newly_configured_is_newer_than_what_was_heard),
       cmocka_unit_test(a_flood_of_ids_is_bounded),
       cmocka_unit_test(a_replay_is_no_sign_of_life),
       cmocka_unit_test(a_replay_holds_up_no_orphan),

@@ -196,7 +196,8 @@ static void a_restart_begins_with_an_image(void **state) {
     }
     for (int i = 0; i < 3; i++) {
       WORLD_CHECK(w, w->processes[i].disk.snapshot.index > 100);
-      WORLD_CHECK(w, snapshot_index(w, i) == w->processes[i].disk.snapshot.index);
+      /* It may have yet to hear that the image is there. */
+      WORLD_UNTIL(w, snapshot_index(w, i) == w->processes[i].disk.snapshot.index, 100);
       assert_has_newest(w, i, 10, number);
     }
     world_free(w);

@@ -277,6 +277,20 @@ static void frames_that_do_not_belong_there(void **state) {
   frame_end(&out, frame_begin(&out, FRAME_APPEND));
   impostor_send_frames(&b, wire, &out);
   assert_closed(&b, wire, "an empty append");
+
+  wire = impostor_stream(&b, 0);
+  impostor_hello(&b, wire, 1);
+  out.n = 0;
+  storage_report_encode(STORAGE_FULL, &out);
+  impostor_send_frames(&b, wire, &out);
+  assert_closed(&b, wire, "a follower's storage from the leader");
+
+  wire = impostor_stream(&b, 0);
+  impostor_hello(&b, wire, 1);
+  out.n = 0;
+  frame_end(&out, frame_begin(&out, FRAME_STATE));
+  impostor_send_frames(&b, wire, &out);
+  assert_closed(&b, wire, "a state without an index");
   bytes_close(&out);
   close_led(&b, 2);
 }

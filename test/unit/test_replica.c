@@ -6,20 +6,27 @@
 
 #include "store_commands.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 enum { SELF = 1, OTHER = 2, NOW_MS = 1000, UNCOMMITTED_BYTES_MAX = 4000 };
 
 /* ---- One replica, driven ---- */
 
 static uint64_t unpersisted; /* the newest sequence that storage was asked for; 0: it has everything */
 
-static struct replica *new_replica(void) {
+static struct replica *new_replica_of(uint32_t uncommitted_bytes_max) {
   unpersisted = 0;
   struct replica_options options = {.raft = {.id = SELF,
                                              .heartbeat_ms = 50,
                                              .election_timeout_ms = 500,
-                                             .uncommitted_bytes_max = UNCOMMITTED_BYTES_MAX}};
+                                             .uncommitted_bytes_max = uncommitted_bytes_max}};
   memcpy(options.store_key, test_hash_key, sizeof options.store_key);
   return replica_new(&options);
+}
+
+static struct replica *new_replica(void) {
+  return new_replica_of(UNCOMMITTED_BYTES_MAX);
 }
 
 static void note_persist(const struct coracle_raft_effects *effects) {
@@ -48,12 +55,20 @@ static void start(struct replica *r, const struct coracle_raft_configuration *fo
 }
 
 /* It leads a cluster of itself. */
-static struct replica *founder(void) {
-  struct replica *r = new_replica();
+static struct replica *lead_alone(struct replica *r) {
   const struct coracle_raft_configuration founding = {.members_n = 1,
                                                       .members = {{.id = SELF, .voter = true}}};
   start(r, &founding);
   return r;
+}
+
+static struct replica *founder(void) {
+  return lead_alone(new_replica());
+}
+
+/* The core's own limits are none. */
+static struct replica *roomy_founder(void) {
+  return lead_alone(new_replica_of(UINT32_MAX));
 }
 
 static struct replica *follower(void) {
@@ -455,6 +470,96 @@ static void a_truncated_command_establishes_no_more(void **state) {
   }
 }
 
+/* ---- Much at once ---- */
+
+/* What is committed in one step is applied over several turns: in order, each once, each with its result. */
+static void a_turn_applies_no_more_than_it_may(void **state) {
+  (void)state;
+  enum { COMMANDS = 3000, TURNS_MAX = 100 };
+  struct replica *r = roomy_founder();
+  struct replica_result result;
+  const uint64_t before = replica_applied(r);
+  for (size_t i = 0; i < COMMANDS; i++) {
+    char id[20], body[20];
+    snprintf(id, sizeof id, "d%zu", i % 7);
+    snprintf(body, sizeof body, "{\"n\":%zu}", i);
+    replica_propose(r, put_entry(id, body), 2, waiter(i % 200));
+  }
+  assert_int_equal(replica_pending_bytes(r), 2 * COMMANDS);
+  assert_non_null(flush(r));
+  replica_begin_turn(r);
+  persist(r);
+  size_t turns = 0, results = 0;
+  uint64_t applied = replica_applied(r);
+  assert_true(replica_is_behind(r));
+  for (; replica_is_behind(r); turns++) {
+    assert_in_range(turns, 0, TURNS_MAX);
+    replica_begin_turn(r);
+    assert_in_range(replica_applied(r) - applied, 1, 600);
+    applied = replica_applied(r);
+    while (replica_next_result(r, &result)) {
+      assert_ptr_equal(result.waiter, waiter(results++ % 200));
+      assert_int_equal(result.verdict, REPLICA_APPLIED);
+      store_record_unref(result.store.record);
+    }
+    assert_int_equal(replica_pending_bytes(r), 2 * (COMMANDS - results));
+  }
+  assert_int_equal(results, COMMANDS);
+  assert_in_range(turns, 4, 10);
+  assert_int_equal(applied, before + COMMANDS);
+  assert_body(r, "d3", "{\"n\":2999}");
+  replica_free(r);
+}
+
+/* Large ones are fewer. */
+static void a_turn_applies_at_least_one(void **state) {
+  (void)state;
+  enum { BODY_BYTES = 3 * 1024 * 1024, COMMANDS = 6 };
+  struct replica *r = roomy_founder();
+  char *body = malloc(BODY_BYTES + 1);
+  memset(body, 'x', BODY_BYTES);
+  body[BODY_BYTES] = '\0';
+  for (size_t i = 0; i < COMMANDS; i++) replica_propose(r, put_entry("a", body), BODY_BYTES, waiter(i));
+  assert_non_null(flush(r));
+  replica_begin_turn(r);
+  persist(r);
+  size_t turns = 0;
+  for (; replica_is_behind(r); turns++) {
+    const uint64_t applied = replica_applied(r);
+    replica_begin_turn(r);
+    assert_in_range(replica_applied(r) - applied, 1, 2);
+  }
+  assert_in_range(turns, 2, COMMANDS);
+  free(body);
+  replica_free(r);
+}
+
+/* A leader that loses its place has not applied all that is committed: whoever waits for that hears what is
+ * true, that it is not known. */
+static void what_is_not_applied_yet_is_unknown_to_who_leads_no_more(void **state) {
+  (void)state;
+  enum { COMMANDS = 2000 };
+  struct replica *r = roomy_founder();
+  for (size_t i = 0; i < COMMANDS; i++) replica_propose(r, put_entry("a", "{}"), 0, waiter(i % 200));
+  assert_non_null(flush(r));
+  replica_begin_turn(r);
+  persist(r);
+  assert_true(replica_is_behind(r));
+  replica_abandon(r);
+  size_t applied = 0, unknown = 0;
+  for (struct replica_result result; replica_next_result(r, &result);) {
+    if (result.verdict == REPLICA_APPLIED) applied++;
+    if (result.verdict == REPLICA_UNKNOWN) unknown++;
+    store_record_unref(result.store.record);
+  }
+  assert_true(applied > 0 && unknown > 0);
+  assert_int_equal(applied + unknown, COMMANDS);
+  assert_int_equal(replica_pending_bytes(r), 0);
+  while (replica_is_behind(r)) replica_begin_turn(r);
+  assert_no_result(r);
+  replica_free(r);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_turn_is_one_batch),
@@ -472,6 +577,9 @@ int main(void) {
       cmocka_unit_test(a_command_establishes),
       cmocka_unit_test(two_voters_establish_and_a_learner_does_not),
       cmocka_unit_test(a_truncated_command_establishes_no_more),
+      cmocka_unit_test(a_turn_applies_no_more_than_it_may),
+      cmocka_unit_test(a_turn_applies_at_least_one),
+      cmocka_unit_test(what_is_not_applied_yet_is_unknown_to_who_leads_no_more),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,7 +97,7 @@ static void turn(struct scene *s, uint64_t id) {
   struct replica *r = s->replicas[id];
   const struct coracle_raft_effects *effects;
   if (s->wakeup_ms[id] <= s->now_ms) step(s, id, (struct coracle_raft_event){.type = CORACLE_RAFT_TIMEOUT});
-  replica_tidy(r);
+  replica_begin_turn(r);
   replica_flush(r, s->now_ms, &effects);
   if (effects != NULL) carry_out(s, id, effects);
   while (s->unpersisted[id] != 0) {
@@ -444,6 +444,7 @@ enum { PIECE_BYTES = 100 };
 
 static bool next_image(void *context, struct slice *piece) {
   struct slice *unread = context;
+  if (unread->at == NULL) return false; /* it cannot be read */
   *piece = *unread;
   if (piece->n > PIECE_BYTES) piece->n = PIECE_BYTES;
   unread->at += piece->n;
@@ -480,13 +481,11 @@ static void a_restart_begins_with_the_image(void **state) {
   scene_free(s);
 }
 
-static void an_unknown_image_ends_the_process(void **state) {
-  (void)state;
-  static uint8_t unknown[100] = "CRCI\x02";
+static void assert_ends_the_process(struct slice unread) {
   const struct coracle_raft_snapshot snapshot = {
       .index = 7,
       .term = 1,
-      .bytes = sizeof unknown,
+      .bytes = 100,
       .configuration_index = 1,
       .configuration = {.members_n = 1, .members = {{.id = 1, .voter = true}}}};
   const struct coracle_raft_restored restored = {.term = 1, .snapshot = &snapshot};
@@ -497,13 +496,24 @@ static void an_unknown_image_ends_the_process(void **state) {
     const struct coracle_raft_effects *effects;
     dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
     signal(SIGABRT, SIG_DFL);
-    struct slice unread = {(const char *)unknown, sizeof unknown};
     const struct replica_image source = {next_image, &unread};
     int error = replica_restore(new_replica(1), &restored, &source, 1, &effects);
     _exit(error == 0 ? 0 : 1);
   }
   assert_int_equal(waitpid(child, &status, 0), child);
   assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void an_unknown_image_ends_the_process(void **state) {
+  (void)state;
+  static const char unknown[100] = "CRCI\x02";
+  assert_ends_the_process((struct slice){unknown, sizeof unknown});
+}
+
+static void an_image_that_cannot_be_read_ends_the_process(void **state) {
+  (void)state;
+  assert_ends_the_process((struct slice){NULL, 100});
+  assert_ends_the_process(slice_of("")); /* it ends at once */
 }
 
 int main(void) {
@@ -520,6 +530,7 @@ int main(void) {
       cmocka_unit_test(a_read_waits_for_what_an_image_brings),
       cmocka_unit_test(a_restart_begins_with_the_image),
       cmocka_unit_test(an_unknown_image_ends_the_process),
+      cmocka_unit_test(an_image_that_cannot_be_read_ends_the_process),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
