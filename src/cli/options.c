@@ -337,7 +337,8 @@ static bool takes_argument(const struct option_command *command, const char *arg
 static bool has_argument(const struct option_command *command, const void *values, struct bytes *error) {
   if (command->argument == NULL) return true;
   if (*(const char *const *)((const char *)values + command->argument_offset) != NULL) return true;
-  bytes_printf(error, "%s is missing; 'coracle %s --help' tells what it is", command->argument, command->name);
+  bytes_printf(error, "%s is missing; 'coracle %s --help' tells what it is", command->argument,
+               command->name);
   return false;
 }
 

@@ -41,8 +41,8 @@ struct option_command {
   const char *summary; /* one or two sentences */
   const struct option *options;
   size_t options_n;
-  /* What must be given without a name, anywhere among the options, and the const char * that it goes to. NULL:
-   * nothing may. */
+  /* What must be given without a name, anywhere among the options, and the const char * that it goes to.
+   * NULL: nothing may. */
   const char *argument; /* "DATA" */
   size_t argument_offset;
   /* A rule between options: true when it holds, else `why` gets what stands behind "coracle serve: ". */

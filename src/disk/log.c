@@ -30,9 +30,15 @@ void log_free(struct log *log) {
   free(log);
 }
 
-void log_add_segment(struct log *log, uint64_t number, uint64_t last_index) {
+void log_add_segment(struct log *log, const struct segment_header *header) {
   log->segments = memory_realloc(log->segments, (log->segments_n + 1) * sizeof log->segments[0]);
-  log->segments[log->segments_n++] = (struct log_segment){number, last_index};
+  log->segments[log->segments_n++] =
+      (struct log_segment){header->number, header->last_index, header->last_term};
+}
+
+bool log_can_begin(uint64_t last_index, uint64_t last_term, uint64_t snapshot_index) {
+  if (last_index != snapshot_index) return last_index < snapshot_index;
+  return last_index == 0 || last_term != 0;
 }
 
 /* ---- The story ---- */
@@ -60,10 +66,11 @@ static const char *step_snapshot(struct log_place *place, const struct log_recor
   if (record->keep && record->index > place->last_index)
     return "a snapshot is said to be of an entry that the log does not have";
   place->snapshot = record->index;
-  if (record->keep) return NULL;
-  place->last_index = record->index;
-  place->last_term = record->term;
-  place->reset = true;
+  if (!record->keep) place->reset = true;
+  if (!record->keep || record->index == place->last_index) {
+    place->last_index = record->index;
+    place->last_term = record->term;
+  }
   return NULL;
 }
 
@@ -166,7 +173,7 @@ static int roll(struct log *log, uint64_t frame, struct disk_fault *fault) {
   log->dirty_bytes = 0;
   log->roll = false;
   memcpy(log->name, name, sizeof name);
-  log_add_segment(log, header.number, header.last_index);
+  log_add_segment(log, &header);
   log->number_next++;
   return 0;
 }
@@ -241,12 +248,11 @@ int log_append(struct log *log, const struct log_append *what, struct disk_fault
 
 /* ---- Removing ---- */
 
-/* A segment is needed as long as the log before the next one goes beyond the index: the next one could not be
- * the first. What a crash leaves of those removed is told from a gap by the same rule. */
+/* What a crash leaves of those removed is told from a gap by the same rule as they are removed by. */
 int log_remove(struct log *log, uint64_t index, struct disk_fault *fault) {
   size_t n = 0;
   for (size_t i = 1; i < log->segments_n; i++)
-    if (log->segments[i].last_index <= index) n = i;
+    if (log_can_begin(log->segments[i].last_index, log->segments[i].last_term, index)) n = i;
   for (size_t i = 0; i < n; i++) {
     char name[FILES_NAME_BYTES_MAX];
     log_name(log->segments[i].number, name);

@@ -71,7 +71,7 @@ MUST_CHECK int log_append(struct log *, const struct log_append *, struct disk_f
  * changed, before what was appended is acknowledged. */
 uint64_t log_number(const struct log *);
 
-/* Removes segments all of whose entries are at or before the index, or before a reset; never the newest. */
+/* Removes segments that a snapshot of that index, which is in place, makes needless; never the newest. */
 MUST_CHECK int log_remove(struct log *, uint64_t index, struct disk_fault *);
 /* Makes the spare if there is none. CORACLE_EFULL when there is no room; CORACLE_EIO. */
 MUST_CHECK int log_make_spare(struct log *, struct disk_fault *);

@@ -22,8 +22,13 @@ const char *log_place_step(struct log_place *, const struct log_record *);
 
 struct log_segment {
   uint64_t number;
-  uint64_t last_index; /* of the log before it */
+  uint64_t last_index, last_term; /* of the log before it, as its header says */
 };
+
+/* Can a segment be the first, if a snapshot of that index is in place? If it includes all of the log before;
+ * where that ends with the snapshot's very entry, the term must be known, to see whether it is the same one.
+ */
+bool log_can_begin(uint64_t last_index, uint64_t last_term, uint64_t snapshot_index);
 
 struct log {
   const struct files *files;
@@ -56,7 +61,7 @@ struct log {
 
 /* Puts zeros over so many bytes from log->end on, durably. */
 MUST_CHECK int log_cut(struct log *, uint64_t bytes, struct disk_fault *);
-void log_add_segment(struct log *, uint64_t number, uint64_t last_index);
+void log_add_segment(struct log *, const struct segment_header *);
 
 /* The numbers of the segments, ascending; *numbers freed with free(). Unless others_allowed, any name that is
  * neither a segment's nor the spare's is CORACLE_EDAMAGED. CORACLE_EIO. */

@@ -124,12 +124,9 @@ static int refuse_header(struct recovery *r, const struct candidate *candidate) 
   return error != 0 ? error : CORACLE_EDAMAGED;
 }
 
-/* The log before a segment can be left out if the snapshot includes all of it. If its end is the snapshot's
- * last entry, its term must be known too: else more has to be read to see whether it is that entry. */
 static bool can_be_first(const struct recovery *r, const struct candidate *candidate) {
   const struct segment_header *header = &candidate->header;
-  return header->last_index < r->snapshot_index ||
-         (header->last_index == r->snapshot_index && (header->last_index == 0 || header->last_term != 0));
+  return log_can_begin(header->last_index, header->last_term, r->snapshot_index);
 }
 
 static int refuse_beginning(struct recovery *r, size_t i) {
@@ -159,8 +156,6 @@ static int choose(struct recovery *r) {
   while (!can_be_first(r, &r->candidates[i])) {
     const bool follows =
         i > 0 && r->candidates[i - 1].good && r->candidates[i - 1].number + 1 == r->candidates[i].number;
-    /* Without one before it, it is as log_remove() left it: the snapshot is of that entry. */
-    if (!follows && r->candidates[i].header.last_index == r->snapshot_index) break;
     if (!follows) return refuse_beginning(r, i);
     i--;
   }
@@ -299,9 +294,7 @@ static int replay(struct recovery *r) {
  * reads on after the next append, so its record goes before that. */
 static void settle(struct recovery *r, struct log *log) {
   if (r->snapshot_index == 0) return;
-  const uint64_t term = term_at(r, r->snapshot_index);
-  const bool is_end_of_removed = r->base == r->snapshot_index && term == 0; /* see choose() */
-  if (term == r->snapshot_term || is_end_of_removed) return;
+  if (term_at(r, r->snapshot_index) == r->snapshot_term) return;
   drop_entries(r, 0);
   log->owes_record = true;
   log->owed = (struct log_record){
@@ -325,8 +318,7 @@ static int write_again(struct log *log, uint64_t offset, struct disk_fault *faul
 
 static int mend(struct recovery *r, struct log *log, struct log_found *found) {
   if (r->first == r->candidates_n) return 0;
-  for (size_t i = r->first; i < r->candidates_n; i++)
-    log_add_segment(log, r->candidates[i].number, r->candidates[i].header.last_index);
+  for (size_t i = r->first; i < r->candidates_n; i++) log_add_segment(log, &r->candidates[i].header);
   memcpy(log->name, r->name, sizeof log->name);
   log->header = r->scan.header;
   log->end = r->scan.end;
@@ -353,13 +345,16 @@ static int remove_segment(struct recovery *r, uint64_t number) {
   return io_remove(r->files, r->name, r->fault);
 }
 
-/* Durably, and with it the newest segment's name, which a process that was killed may not have got to make
- * so: it would be fatal if a segment came back that another identity of the same generation left behind. */
+/* The segments that stay have durable names before others lose theirs: a process that was killed may not have
+ * got to make the newest one's so. And those that go do not come back: one of another identity, and of the
+ * same generation as one that will be, would be fatal. */
 static int remove_needless(struct recovery *r) {
-  int error = io_remove(r->files, LOG_SPARE, r->fault);
+  int error = io_sync_directory(r->files, LOG_FOLDER, r->fault);
+  if (error == 0) error = io_remove(r->files, LOG_SPARE, r->fault);
   for (size_t i = 0; error == 0 && i < r->old_n; i++) error = remove_segment(r, r->old[i]);
   for (size_t i = 0; error == 0 && i < r->first; i++) error = remove_segment(r, r->candidates[i].number);
-  return error == 0 ? io_sync_directory(r->files, LOG_FOLDER, r->fault) : error;
+  if (error != 0 || r->old_n + r->first == 0) return error;
+  return io_sync_directory(r->files, LOG_FOLDER, r->fault);
 }
 
 /* ---- Opening ---- */

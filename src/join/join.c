@@ -208,7 +208,8 @@ static void voters_reason(struct join *j, const struct join_situation *s) {
   snprintf(j->reason, sizeof j->reason, "need %u of %u voters, reached %u%s%s", voters / 2 + 1, voters,
            reached, (const char *)silent.data,
            reached >= voters / 2 + 1        ? "; an election is under way"
-           : long_silent && !memory_storage ? ". What they have is on their disks: start them again"
+           : long_silent && !memory_storage ? ". What they have is on their disks: start them again (if the "
+                                              "disks are lost for good, see 'coracle recover --help')"
            : long_silent
                ? ". Processes that ended took their memory storage with them: read what is here with "
                  "?consistency=stale, then restart this node too, to begin again with an empty cluster"

@@ -29,13 +29,14 @@ static void drop_image(struct snapshots *s, size_t i) {
   memmove(s->images + i, s->images + i + 1, (--s->images_n - i) * sizeof *s->images);
 }
 
-static void drop_incoming(struct snapshots *s) {
-  image_decoder_free(s->incoming);
-  s->incoming = NULL;
-}
-
 void snapshots_retire_store(struct snapshots *s, struct store *store) {
   *(struct store **)queue_push(&s->retired_stores) = store;
+}
+
+static void drop_incoming(struct snapshots *s) {
+  struct store *store = image_decoder_abandon(s->incoming);
+  if (store != NULL) snapshots_retire_store(s, store);
+  s->incoming = NULL;
 }
 
 static void release(struct snapshots *s, size_t records) {

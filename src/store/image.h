@@ -64,6 +64,9 @@ struct image_decoder;
 struct image_decoder *image_decoder_new(const uint8_t key[STORE_HASH_KEY_BYTES]);
 /* Frees what was built and not handed over. NULL is fine. */
 void image_decoder_free(struct image_decoder *);
+/* The same in constant time: hands over what was built, to be released with store_free_some() and for nothing
+ * else. NULL when there is nothing. */
+MUST_CHECK struct store *image_decoder_abandon(struct image_decoder *);
 
 /* The next bytes of the image, in pieces of any size (none too). Its work is that of the documents in them.
  * CORACLE_EMALFORMED as soon as they can be no image of this version: then nothing but

@@ -28,11 +28,16 @@ struct image_decoder *image_decoder_new(const uint8_t key[STORE_HASH_KEY_BYTES])
   return d;
 }
 
-void image_decoder_free(struct image_decoder *d) {
-  if (d == NULL) return;
+struct store *image_decoder_abandon(struct image_decoder *d) {
+  if (d == NULL) return NULL;
+  struct store *store = d->store;
   store_record_unref(d->record);
-  store_free(d->store);
   free(d);
+  return store;
+}
+
+void image_decoder_free(struct image_decoder *d) {
+  store_free(image_decoder_abandon(d));
 }
 
 /* Moves bytes from the input until `*have` are `want`. */

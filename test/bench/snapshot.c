@@ -60,7 +60,7 @@ static void ask(struct bench *b, uint64_t number) {
 }
 
 static void take_answers(struct bench *b) {
-  static const char good[] = "HTTP/1.1 20", any[] = "HTTP/1.1 ";
+  static const char good[] = "HTTP/1.1 20";
   struct bytes *in = &b->client->in;
   size_t at = 0;
   for (const uint8_t *end; (end = memmem(in->data + at, in->n - at, "\r\n\r\n", 4)) != NULL;) {
@@ -71,7 +71,6 @@ static void take_answers(struct bench *b) {
     at = (size_t)(end - in->data) + sizeof "\r\n\r\n" - 1;
     b->answered++;
   }
-  (void)any;
   bytes_consume(in, at);
 }
 
@@ -185,7 +184,8 @@ int main(int argc, char **argv) {
                     .writes_per_turn = argc > 2 ? strtoul(argv[2], NULL, 10) : 20,
                     .good = true};
   if (b.documents == 0 || b.writes_per_turn == 0 || b.writes_per_turn > PIPELINE) {
-    fprintf(stderr, "usage: coracle-bench-snapshot [DOCUMENTS [WRITES_PER_TURN, at most %d]]\n", PIPELINE);
+    fprintf(stderr, "usage: coracle-bench-snapshot [DOCUMENTS [WRITES_PER_TURN, at most %d [-v]]]\n",
+            PIPELINE);
     return 2;
   }
   setvbuf(stdout, NULL, _IOLBF, 0);

@@ -4,6 +4,7 @@ directory that cannot be trusted is refused before anything is sent."""
 import ctypes
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -11,7 +12,8 @@ import subprocess
 import time
 
 import pytest
-from client import document_path, wait_until
+import strace
+from client import document_path, request_bytes, wait_until
 from documents import Writer, documents, put_until_accepted, wait_same
 from node import clean_environment, die_with_parent
 
@@ -203,6 +205,49 @@ def test_killed_again_and_again_while_it_starts(make_cluster):
         time.sleep(dice.uniform(0.0, 0.05))
     cluster.wait_formed()
     assert documents(node) == kept
+
+
+# ---- A slow disk
+
+needs_strace = pytest.mark.skipif(strace.why_not() is not None, reason=str(strace.why_not()))
+
+
+@needs_strace
+def test_a_long_recovery_tells_how_far_it_is(make_cluster):
+    """Goal: nobody has to guess whether a node that reads its log is alive. Method: each read of a segment takes
+    half a second."""
+    cluster = make_cluster(1).start()
+    (node,) = cluster.nodes
+    cluster.wait_formed()
+    for i in range(55):
+        assert node.put(f"{i}", '{"padding":"%s"}' % ("x" * 950_000)).status == 201
+    assert node.stop() == 0
+    with strace.started(node, "pread64:delay_enter=500000", strace.log_paths(node)):
+        node.wait_logged(r"reading the log: \d+ % of \d+\.\d MB")
+        node.wait_logged(r"recovered in \d{4,} ms: no snapshot, and \d+ entries in")
+        cluster.wait_formed()
+        told = [int(percent) for percent in re.findall(r"reading the log: (\d+) %", node.log())]
+        assert told == sorted(set(told)) and all(0 < percent <= 100 for percent in told)
+        node.kill()
+
+
+@needs_strace
+def test_the_end_does_not_wait_for_a_disk_that_hangs(make_cluster):
+    """Goal: SIGTERM waits for what is being written, but not for ever. Method: a sync takes twelve seconds."""
+    cluster = make_cluster(1)
+    strace.without_leak_check(cluster.nodes)
+    (node,) = cluster.start().nodes
+    cluster.wait_formed()
+    tracer = strace.attach(node, "fdatasync:delay_enter=12000000", strace.log_paths(node))
+    with node.connect() as connection:
+        connection.send(request_bytes("PUT", document_path("items", "hangs"), "{}"))
+        time.sleep(0.5)
+        node.terminate()
+        begin = time.monotonic()
+        node.wait_logged("ERROR .* ends: the disk has not written for 5 s")
+        assert time.monotonic() - begin < 9
+    assert node.exit_status() == 1
+    strace.detach(tracer)
 
 
 # ---- Memory

@@ -5,9 +5,12 @@ import hashlib
 import json
 import os
 import pty
+import shutil
+import signal
 import subprocess
 
 import pytest
+import strace
 from client import DEADLINE_S, wait_until
 from documents import documents, wait_same
 from node import BINARY, clean_environment
@@ -349,6 +352,52 @@ def test_nothing_happens_without_yes(left_alone):
         assert digest(node.data_dir) == before
     status, printed = answer_on_terminal(node, b"yes\n")
     assert status == 0 and "only voter" in printed
+    node.start()
+    wait_until("it leads", lambda: node.get("/readyz").status == 200)
+    assert documents(node) == kept
+
+
+def recover_killed_at(node, call, number):
+    """Recovers its directory, and is killed at so many of these system calls. False: there were not so many."""
+    trace = strace.trace_file(node)
+    done = subprocess.run(
+        strace.arguments(f"{call}:{strace.KILL}:when={number}", [], trace)
+        + [BINARY, "recover", str(node.data_dir), "--yes"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=DEADLINE_S,
+        env=clean_environment(node.folder) | {"LSAN_OPTIONS": "detect_leaks=0"},  # which cannot be traced
+    )
+    assert done.returncode in (0, -signal.SIGKILL, 128 + signal.SIGKILL), done
+    return done.returncode != 0
+
+
+@pytest.mark.skipif(bool(strace.why_not()), reason=str(strace.why_not()))
+def test_a_kill_at_any_step_leaves_one_or_the_other(left_alone):
+    """Goal: whatever call it is killed in, the directory is sound, and holds what it held or what it is to hold;
+    asked again, the recovery is finished, or says that it is."""
+    node, kept = left_alone
+    old = inspect_json(node)["cluster"]
+    whole = node.folder / "whole"
+    node.data_dir.rename(whole)
+    outcomes = {"old": 0, "new": 0}
+    for call in strace.CHANGES:
+        number = 1
+        while True:
+            shutil.rmtree(node.data_dir, ignore_errors=True)
+            shutil.copytree(whole, node.data_dir)
+            if not recover_killed_at(node, call, number):
+                break
+            found = inspect_json(node)
+            assert found["sound"], (call, number, found)
+            is_old = found["cluster"] == old
+            outcomes["old" if is_old else "new"] += 1
+            again = coracle(node, "recover", node.data_dir, "--yes")
+            assert again.returncode == (0 if is_old else 1), (call, number, again)
+            found = inspect_json(node)
+            assert found["cluster"] != old and found["snapshots"][0]["documents"] == len(kept)
+            number += 1
+    assert outcomes["old"] > 5 and outcomes["new"] > 1, outcomes
     node.start()
     wait_until("it leads", lambda: node.get("/readyz").status == 200)
     assert documents(node) == kept

@@ -16,6 +16,7 @@ from load import Load
 from torture import OPTIONS, torture
 
 CUTS = int(os.environ.get("CORACLE_POWER_CUTS", "3"))
+TWICE = 0.4  # of the cuts are followed by another
 SEED = int(os.environ.get("CORACLE_TORTURE_SEED", "1"))
 REASON = mounts.why_not()
 
@@ -42,6 +43,16 @@ def cut(disks, nodes, dice=None):
         disk.mount()
 
 
+def cut_and_cut(disks, nodes, dice):
+    """And perhaps once more, when little has been written over what the first cut left."""
+    cut(disks, nodes, dice)
+    if dice.random() < TWICE:
+        for node in nodes:
+            node.start()
+        time.sleep(dice.uniform(0, 0.7))
+        cut(disks, nodes, dice)
+
+
 @contextlib.contextmanager
 def clusters_on(make_cluster, disks):
     """A cluster whose nodes have their data on these disks, in turn. Its nodes end before the disks do."""
@@ -63,7 +74,7 @@ def test_the_power_of_the_room(make_cluster, tmp_path, measured):
     with mounts.Ext4(tmp_path / "disk", 384) as disk, clusters_on(make_cluster, [disk]) as cluster:
 
         def power_cut(_, dice):
-            cut([disk], cluster.nodes, dice)
+            cut_and_cut([disk], cluster.nodes, dice)
             return cluster.nodes
 
         torture(cluster, CUTS - CUTS // 3, SEED, power_cut, measured)
@@ -77,7 +88,7 @@ def test_the_power_of_one(make_cluster, tmp_path, measured):
         cluster = stack.enter_context(clusters_on(make_cluster, disks))
 
         def power_cut(victims, dice):
-            cut([disks[cluster.nodes.index(n)] for n in victims], victims, dice)
+            cut_and_cut([disks[cluster.nodes.index(n)] for n in victims], victims, dice)
             return victims
 
         torture(cluster, CUTS // 3, SEED, power_cut, measured)

@@ -67,6 +67,11 @@ def identities(nodes):
     return {node.name: (node.about()["id"], node.view()["cluster_id"]) for node in nodes}
 
 
+def count_logged(cluster, words):
+    """In so many starts of nodes."""
+    return sum(words in node.log(start) for node in cluster.nodes for start in range(1, node.starts + 1))
+
+
 def check_round(cluster, load, known):
     """The cluster is one again and takes writes; then everything is as it must be."""
     cluster.wait_formed()
@@ -104,5 +109,7 @@ def torture(cluster, rounds, seed, blow=None, measured=print):
             blows[strike.__name__] = blows.get(strike.__name__, 0) + 1
     took = time.monotonic() - begin
     measured(
-        f"{rounds} rounds in {took:.0f} s: {blows}; {load.acknowledged} writes acknowledged, refused {load.refused}"
+        f"{rounds} rounds in {took:.0f} s, seed {seed}: {blows}; {load.acknowledged} writes acknowledged, refused "
+        f"{load.refused}; {count_logged(cluster, 'snapshot up to')} starts from a snapshot, "
+        f"{count_logged(cluster, 'torn write')} torn writes cut off"
     )

@@ -100,6 +100,8 @@ static void cut_size(struct fake_node *node, uint64_t size) {
     memset(node->blocks[blocks - 1]->data + at, 0, FAKE_BLOCK_BYTES - at);
   }
   if (node->reserved_n > blocks) node->reserved_n = blocks;
+  if (node->dirty_after > node->blocks_n) node->dirty_after = node->blocks_n;
+  if (node->dirty_first > node->dirty_after) node->dirty_first = node->dirty_after;
   node->size = node->durable_size = size;
 }
 
@@ -310,7 +312,7 @@ static uint8_t byte_at(const struct fake_node *node, uint64_t offset) {
   return i < node->blocks_n && node->blocks[i] != NULL ? node->blocks[i]->data[offset % FAKE_BLOCK_BYTES] : 0;
 }
 
-enum kind { BIT, SOME_BYTES, ZEROS, NOISE, KINDS_N };
+enum kind { BIT, SOME_BYTES, ZEROS, NOISE, CUT_SHORT, GONE, KINDS_N };
 
 /* Most of a segment is zeros: damage is to be where something is, as often as not. */
 static uint64_t draw_offset(struct fake_files *f, const struct fake_node *node) {
@@ -322,33 +324,48 @@ static uint64_t draw_offset(struct fake_files *f, const struct fake_node *node) 
 
 /* A log whose last sectors are zeros is one that was torn: nothing that is written into it could tell. So
  * there the zeros are too few to be all of what a sector has of a frame. */
-static size_t draw_bytes(struct fake_files *f, size_t kind, const char *name) {
-  static const size_t most[] = {1, 16, FAKE_BLOCK_BYTES, FAKE_BLOCK_BYTES};
+static size_t draw_bytes(struct fake_files *f, enum kind kind, const char *name) {
+  static const size_t most[KINDS_N] = {1, 16, FAKE_BLOCK_BYTES, FAKE_BLOCK_BYTES, 1, 1};
   enum { LOG_ZEROS_MAX = 3 };
   const bool is_log = strncmp(name, "log/", 4) == 0;
   return 1 + (size_t)random_below(&f->random, kind == ZEROS && is_log ? LOG_ZEROS_MAX : most[kind]);
 }
 
+static void change_bytes(struct fake_files *f, struct fake_node *node, enum kind kind, uint64_t offset,
+                         size_t bytes) {
+  for (size_t i = 0; i < bytes; i++) {
+    uint8_t mask = (uint8_t)random_next(&f->random);
+    if (kind == BIT) mask = (uint8_t)(1u << (mask % 8));
+    if (kind == ZEROS) mask = byte_at(node, offset + i);
+    flip(node, offset + i, mask);
+  }
+}
+
+static void damage(struct fake_files *f, const char *name, char what[160]) {
+  static const char *const kinds[KINDS_N] = {
+      "a bit is flipped", "some bytes are others", "zeros", "noise", "it ends there", "it is gone"};
+  struct fake_node *node = file_of(f, name);
+  const enum kind kind = (enum kind)random_below(&f->random, KINDS_N);
+  const uint64_t offset = draw_offset(f, node);
+  size_t bytes = draw_bytes(f, kind, name);
+  if (bytes > node->size - offset) bytes = (size_t)(node->size - offset);
+  if (kind == CUT_SHORT) {
+    cut_size(node, offset);
+  } else if (kind == GONE) {
+    fake_files_take(f, name);
+  } else {
+    change_bytes(f, node, kind, offset, bytes);
+  }
+  snprintf(what, 160, "%s, %zu bytes at %llu: %s", name, bytes, (unsigned long long)offset, kinds[kind]);
+}
+
 bool fake_files_damage(struct fake_files *f, char what[160]) {
-  static const char *const kinds[KINDS_N] = {"a bit is flipped", "some bytes are others", "zeros", "noise"};
-  size_t n, bytes = 0;
+  size_t n;
   char **names = fake_files_names(f, &n);
   const char *name = n == 0 ? NULL : names[random_below(&f->random, n)];
-  struct fake_node *node = name == NULL ? NULL : file_of(f, name);
-  if (node != NULL && node->size > 0) {
-    const size_t kind = (size_t)random_below(&f->random, KINDS_N);
-    const uint64_t offset = draw_offset(f, node);
-    bytes = draw_bytes(f, kind, name);
-    if (bytes > node->size - offset) bytes = (size_t)(node->size - offset);
-    for (size_t i = 0; i < bytes; i++) {
-      uint8_t mask = (uint8_t)random_next(&f->random);
-      if (kind == BIT) mask = (uint8_t)(1u << (mask % 8));
-      if (kind == ZEROS) mask = byte_at(node, offset + i);
-      flip(node, offset + i, mask);
-    }
-    snprintf(what, 160, "%s, %zu bytes at %llu: %s", name, bytes, (unsigned long long)offset, kinds[kind]);
-  }
+  const bool any = name != NULL && file_of(f, name)->size > 0;
+  if (any) damage(f, name, what);
   for (size_t i = 0; i < n; i++) free(names[i]);
   free(names);
-  return bytes > 0;
+  return any;
 }

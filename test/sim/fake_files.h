@@ -113,8 +113,8 @@ void fake_files_put(struct fake_files *, const char *name, const void *data, siz
 void fake_files_take(struct fake_files *, const char *name);
 /* Exclusive or of one byte, in the file and beneath it. The file must have it. */
 void fake_files_flip(struct fake_files *, const char *name, uint64_t offset, uint8_t mask);
-/* Something in some file is not what was written: one bit, a few bytes, up to 4096 of them. Says what, one
- * line. False: there is nothing to damage. */
+/* Something in some file is not what was written: one bit, a few bytes, up to 4096 of them; or its end is
+ * missing, or all of it. Says what, one line. False: there is nothing to damage. */
 bool fake_files_damage(struct fake_files *, char what[160]);
 /* All files, with their folders, in the order of their names; freed with free() each and all. */
 char **fake_files_names(const struct fake_files *, size_t *n);

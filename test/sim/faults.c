@@ -225,12 +225,14 @@ static bool remove_one(struct sim *s, int node) {
   return true;
 }
 
-/* The change may have been lost with its leader: then the node is a member as before. */
+/* The change may have been lost with its leader: then the node is a member as before. Where it cannot be
+ * spared just now it is tried again later: it may stay out for good otherwise. */
 static void end_removed(struct sim *s) {
   const int node = s->removed;
+  s->rejoin_ms = world_now_ms(s->world) + 500;
+  if (strangers(s) > 0 || !can_spare(s, node, 0)) return;
   s->removed = -1;
   s->rejoin_ms = 0;
-  if (strangers(s) > 0 || !can_spare(s, node, 0)) return;
   if (world_is_running(s->world, node)) world_kill(s->world, node);
   world_wipe(s->world, node);
   restart_later(s, node);
@@ -468,7 +470,7 @@ uint64_t faults_next_ms(const struct sim *s) {
 /* Some stay away, as many as the cluster can do without; often all begin anew. */
 static unsigned draw_away(struct sim *s) {
   unsigned away = 0;
-  if (!s->plan.durable || !has_main(s) || strangers(s) > 0 || happens(s, 40)) return 0;
+  if (!s->plan.durable || !has_main(s) || strangers(s) > 0 || s->removed >= 0 || happens(s, 40)) return 0;
   if (s->plan.peers && !s->written) return 0; /* it may not have begun: no writes before all were in */
   for (int tries = 0; tries < s->plan.nodes; tries++) {
     const unsigned more = away | 1u << sim_dice(s, (uint64_t)s->plan.nodes);

@@ -195,6 +195,10 @@ static int open_files(struct world *w, int node, struct fake_files *files, struc
   return disk_open(fake_files_table(files), &options, writer, found, fault);
 }
 
+static bool is_refusal(int error) {
+  return error == CORACLE_EDAMAGED || error == CORACLE_ELIMIT;
+}
+
 /* Its process is gone, its handles with it. */
 static void end_files(struct world *w, struct fake_files *files, bool power) {
   WORLD_CHECK(w, fake_files_handles(files) == 0);
@@ -233,7 +237,7 @@ static bool cannot_start(struct world *w, int node, int error, const struct disk
     WORLD_CHECK(w, d->limited);
   } else if (error == CORACLE_EIO && failed) {
     d->torn = true;
-  } else if ((error == CORACLE_EDAMAGED || error == CORACLE_ELIMIT) && d->harmed) {
+  } else if (is_refusal(error) && d->harmed) {
     d->refused = true;
   } else {
     trace_files(w, node);
@@ -289,23 +293,55 @@ void directory_started(struct world_directory *d) {
 
 /* ---- If it ended now ---- */
 
-/* A process is started on a copy after its end; and since it counts on what it has found, that must be
- * durable then. */
+/* The process that is started then goes on: in the next term, with an entry. */
+static void go_on(struct world *w, int node, struct disk *writer, const struct disk_found *found) {
+  struct batch *batch = batch_new();
+  struct disk_fault fault = {{0}};
+  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_NOOP, 0);
+  entry->term = found->raft.term + 1;
+  entry->index =
+      1 + (found->entries_n > 0 && found->entries[found->entries_n - 1]->index > found->snapshot.index
+               ? found->entries[found->entries_n - 1]->index
+               : found->snapshot.index);
+  const struct coracle_raft_persist raft = {
+      .vote_changed = true, .term = entry->term, .voted_for = found->id, .entries = &entry, .entries_n = 1};
+  batch_add(batch, &(struct batch_item){.sequence = 1, .raft = &raft});
+  if (disk_write(writer, batch, &fault) != 0)
+    world_fail(w, "%c could not write if it were started again now: %s", 'a' + node, fault.text);
+  batch_free(batch);
+  coracle_raft_entry_unref(entry);
+}
+
+/* What that has added is there, and is left out of what was found. */
+static void take_back(struct world *w, struct disk_found *found) {
+  WORLD_CHECK(w, found->entries_n > 0);
+  struct coracle_raft_entry *entry = found->entries[--found->entries_n];
+  WORLD_CHECK(w, found->raft.voted_for == found->id && entry->term == found->raft.term &&
+                     entry->type == CORACLE_RAFT_NOOP);
+  found->raft.entries_n--;
+  coracle_raft_entry_unref(entry);
+}
+
+/* A process is started on a copy, after an end, goes on a little, and the power fails: what it has found and
+ * what it has added must be there. */
 static void open_copy(struct world *w, int node, struct fake_files *copy, struct disk_found *found) {
   struct disk_fault fault = {{0}};
   struct disk *writer;
   fake_files_set_room(copy, UINT64_MAX);
   end_files(w, copy, world_dice(w, 3) != 0);
-  for (int i = 0; i < 2; i++) {
-    if (i > 0) {
-      disk_found_close(found);
-      disk_free(writer);
-      fake_files_cut_power(copy, FAKE_LOSE_ALL);
-    }
-    if (open_files(w, node, copy, &writer, found, &fault) != 0)
-      world_fail(w, "%c could not be started again if it ended now: %s", 'a' + node, fault.text);
-  }
+  if (open_files(w, node, copy, &writer, found, &fault) != 0)
+    world_fail(w, "%c could not be started again if it ended now: %s", 'a' + node, fault.text);
+  const uint64_t term = found->raft.term, voted_for = found->raft.voted_for;
+  go_on(w, node, writer, found);
+  disk_found_close(found);
   disk_free(writer);
+  end_files(w, copy, true);
+  if (open_files(w, node, copy, &writer, found, &fault) != 0)
+    world_fail(w, "%c could not be started twice if it ended now: %s", 'a' + node, fault.text);
+  disk_free(writer);
+  take_back(w, found);
+  found->raft.term = term;
+  found->raft.voted_for = voted_for;
 }
 
 /* All that was told is durable: as a crash now would show. */
@@ -317,6 +353,30 @@ static void audit(struct world *w, int node) {
   const char *why = compare(w, disk, &found);
   if (why != NULL) fail(w, node, &found, why);
   disk_found_close(&found);
+  fake_files_free(copy);
+}
+
+/* Whatever happens to its files, they are refused, or hold what they did. */
+static void audit_damaged(struct world *w, int node) {
+  struct world_disk *disk = &w->processes[node].disk;
+  struct fake_files *copy = fake_files_copy(disk->directory.files, random_next(&w->random));
+  struct disk_found found;
+  struct disk_fault fault = {{0}};
+  struct disk *writer = NULL;
+  char what[160];
+  fake_files_set_room(copy, UINT64_MAX);
+  end_files(w, copy, world_dice(w, 2) == 0);
+  if (fake_files_damage(copy, what)) {
+    const int error = open_files(w, node, copy, &writer, &found, &fault);
+    const char *why = error == 0 ? compare(w, disk, &found) : NULL;
+    if (error == 0 ? why != NULL : !is_refusal(error) || fault.text[0] == '\0')
+      world_trace(w, node, "with damage: %s", what);
+    if (error != 0) WORLD_CHECK(w, is_refusal(error) && fault.text[0] != '\0');
+    if (why != NULL) fail(w, node, &found, why);
+    disk_found_close(&found);
+    disk_free(writer);
+  }
+  WORLD_CHECK(w, fake_files_handles(copy) == 0);
   fake_files_free(copy);
 }
 
@@ -423,6 +483,7 @@ enum directory_result directory_tidy(struct world *w, int node) {
   if (error == 0 && disk->writing_n == 0) {
     check_tidied(w, node);
     if (w->options.disk_faults && world_dice(w, AUDIT_ONE_IN) == 0) audit(w, node);
+    if (w->options.disk_faults && world_dice(w, AUDIT_ONE_IN) == 0) audit_damaged(w, node);
   }
   return result_of(w, node, error, &fault);
 }

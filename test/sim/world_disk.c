@@ -129,10 +129,16 @@ static void write_vote(struct world *w, int node, const struct coracle_raft_pers
   disk->voted_for = raft->voted_for;
 }
 
-/* The parts of a write: identity, term and vote; entries, which go and come together; a piece of an image, in
- * between those that go and those that come. */
+static void write_log(struct world *w, struct world_disk *disk, const struct coracle_raft_persist *raft) {
+  if (raft->truncate_from != 0) cut_from(disk, raft->truncate_from);
+  for (size_t i = 0; raft->chunk.snapshot == NULL && i < raft->entries_n; i++)
+    append(w, disk, raft->entries[i]);
+}
+
+/* The parts of a write: identity, term and vote; entries, which go and come together, and come with an
+ * identity; a piece of an image, in between those that go and those that come. */
 bool world_disk_write_part(struct world *w, int node) {
-  enum { IDENTITY, TRUNCATION, IMAGE, ENTRIES };
+  enum { IDENTITY, LOG, IMAGE, ENTRIES };
   struct world_disk *disk = &w->processes[node].disk;
   struct world_write *write = queue_at(&disk->writes, 0);
   if (write == NULL) return false;
@@ -142,10 +148,10 @@ bool world_disk_write_part(struct world *w, int node) {
   case IDENTITY:
     if (write->persist.identity) write_identity(disk, &write->persist);
     if (raft->vote_changed) write_vote(w, node, raft);
+    if (write->persist.identity) write_log(w, disk, raft);
     return true;
-  case TRUNCATION:
-    if (raft->truncate_from != 0) cut_from(disk, raft->truncate_from);
-    for (size_t i = 0; !has_image && i < raft->entries_n; i++) append(w, disk, raft->entries[i]);
+  case LOG:
+    if (!write->persist.identity) write_log(w, disk, raft);
     return true;
   case IMAGE:
     if (has_image && !is_refused(disk, write)) write_chunk(w, disk, raft);

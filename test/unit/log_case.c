@@ -142,3 +142,20 @@ int log_case_snapshot(struct log_case *c, bool keep) {
                                                 .keep = keep});
   return append(c, &records, c->model.last, 0, !keep);
 }
+
+/* ---- Segments ---- */
+
+const char *log_case_segment(uint64_t number) {
+  static char name[FILES_NAME_BYTES_MAX];
+  log_name(number, name);
+  return name;
+}
+
+void log_case_sample(struct log_case *c) {
+  for (uint64_t i = 1; log_number(c->log) < 4; i++) {
+    ok(log_case_add(c, 1 + i % 4, i));
+    if (i % 5 == 0) ok(log_case_replace(c, c->model.last - 2, 2, i));
+  }
+  for (uint64_t i = 0; i < 5; i++) ok(log_case_add(c, 1, 1000));
+  log_case_close(c);
+}

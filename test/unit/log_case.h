@@ -61,6 +61,10 @@ void log_case_place_snapshot(struct log_case *, uint64_t index, uint64_t term, b
 void log_model_add(struct log_model *, uint64_t entries_n, uint64_t term);
 void log_model_truncate(struct log_model *, uint64_t index);
 
+/* Segments 1 to 4, with truncations, of which the last has some frames and ends in zeros. Closed. */
+void log_case_sample(struct log_case *);
+const char *log_case_segment(uint64_t number); /* its name, until the next call */
+
 /* For what must succeed. */
 #define ok(call) assert_int_equal((call), 0)
 

@@ -26,12 +26,6 @@ static size_t segments_n(void) {
   return n;
 }
 
-static const char *segment(uint64_t number) {
-  static char name[FILES_NAME_BYTES_MAX];
-  log_name(number, name);
-  return name;
-}
-
 /* ---- Appending ---- */
 
 static void test_empty(void **state) {
@@ -174,13 +168,13 @@ static void test_compaction_of_truncated(void **state) {
   assert_int_equal(log_number(c.log), 4);
   take_snapshot(4);
   ok(log_remove(c.log, 4, &c.fault));
-  assert_false(fake_files_exists(c.disk, segment(1)));
-  assert_true(fake_files_exists(c.disk, segment(2)));
+  assert_false(fake_files_exists(c.disk, log_case_segment(1)));
+  assert_true(fake_files_exists(c.disk, log_case_segment(2)));
   log_case_expect(&c);
   take_snapshot(5);
   ok(log_remove(c.log, 5, &c.fault));
-  assert_false(fake_files_exists(c.disk, segment(3)));
-  assert_true(fake_files_exists(c.disk, segment(4)));
+  assert_false(fake_files_exists(c.disk, log_case_segment(3)));
+  assert_true(fake_files_exists(c.disk, log_case_segment(4)));
   log_case_expect(&c);
 }
 
@@ -297,7 +291,8 @@ static void test_unrecorded_at_a_segments_beginning(void **state) {
   assert_int_equal(c.found.entries_n, 3);
 }
 
-/* The same where the term is not in the header, since a truncation came last before it. */
+/* The same where the term is not in the header, since a truncation came last before it: what was before is
+ * needed to know, and stays until the snapshot after. */
 static void test_unrecorded_after_a_truncation(void **state) {
   (void)state;
   c.data_bytes = 1000;
@@ -315,19 +310,22 @@ static void test_unrecorded_after_a_truncation(void **state) {
   log_case_expect(&c);
   ok(log_case_snapshot(&c, true));
   ok(log_remove(c.log, 2, &c.fault));
+  assert_int_equal(segments_n(), 2);
+  log_case_expect(&c);
+  assert_int_equal(c.found.entries_n, 5);
+  take_snapshot(3);
+  ok(log_remove(c.log, 3, &c.fault));
   assert_int_equal(segments_n(), 1);
   log_case_expect(&c);
-  assert_int_equal(c.found.entries_n, 3);
 }
 
-/* And where, besides, nothing but that segment is left: then the snapshot's record was there before it. */
-static void test_recorded_before_the_first_segment(void **state) {
+/* Unless a snapshot's record tells the term. */
+static void test_snapshot_after_a_truncation(void **state) {
   (void)state;
   c.data_bytes = 1000;
-  ok(log_case_add(&c, 2, 1));
-  take_snapshot(2);
-  ok(log_case_add(&c, 1, 1));
+  ok(log_case_add(&c, 3, 1));
   ok(log_case_replace(&c, 3, 0, 0));
+  take_snapshot(2);
   ok(log_case_add(&c, 3, 2));
   assert_int_equal(log_number(c.log), 2);
   ok(log_remove(c.log, 2, &c.fault));
@@ -352,9 +350,9 @@ static void test_leftovers(void **state) {
       c.disk = fake_files_copy(before.disk, gone);
       for (unsigned i = 0; i < 4; i++) {
         if ((gone >> i & 1) != 0)
-          fake_files_take(c.disk, segment(i + 1));
+          fake_files_take(c.disk, log_case_segment(i + 1));
         else if (harm > 0)
-          fake_files_flip(c.disk, segment(i + 1), harm == 1 ? 50 : 1000, 4);
+          fake_files_flip(c.disk, log_case_segment(i + 1), harm == 1 ? 50 : 1000, 4);
       }
       log_case_expect(&c);
       assert_int_equal(segments_n(), 2);
@@ -386,7 +384,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_unrecorded_and_divergent, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_unrecorded_at_a_segments_beginning, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_unrecorded_after_a_truncation, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_recorded_before_the_first_segment, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_snapshot_after_a_truncation, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_leftovers, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,7 +117,7 @@ static void tell_a_story(uint64_t seed) {
 
 static void test_stories(void **state) {
   (void)state;
-  for (uint64_t seed = 1; seed <= 1500; seed++) tell_a_story(seed);
+  for (uint64_t seed = 1; seed <= 2000; seed++) tell_a_story(seed);
 }
 
 /* One append that begins a segment, with a crash at every operation, and every ending. */

@@ -20,20 +20,8 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static const char *segment(uint64_t number) {
-  static char name[FILES_NAME_BYTES_MAX];
-  log_name(number, name);
-  return name;
-}
-
-/* Segments 1 to 4, with truncations, of which the last has some frames and ends in zeros. */
 static void make_sample(void) {
-  for (uint64_t i = 1; log_number(c.log) < 4; i++) {
-    ok(log_case_add(&c, 1 + i % 4, i));
-    if (i % 5 == 0) ok(log_case_replace(&c, c.model.last - 2, 2, i));
-  }
-  for (uint64_t i = 0; i < 5; i++) ok(log_case_add(&c, 1, 1000));
-  log_case_close(&c);
+  log_case_sample(&c);
   whole = c.disk;
 }
 
@@ -60,11 +48,11 @@ static size_t content_end(const char *name) {
 
 static void flip_all(uint8_t (*mask)(size_t at)) {
   const uint64_t newest = 4;
-  const size_t end = content_end(segment(newest));
+  const size_t end = content_end(log_case_segment(newest));
   for (uint64_t number = 1; number <= newest; number++) {
     for (size_t at = 0; at < LOG_CASE_SEGMENT_BYTES; at++) {
       harm_anew();
-      fake_files_flip(c.disk, segment(number), at, mask(at));
+      fake_files_flip(c.disk, log_case_segment(number), at, mask(at));
       const int error = log_case_open(&c);
       if (error == 0) { /* in the zeros behind the log, where a torn frame might be: nothing is lost */
         assert_true(number == newest && at >= end && c.found.cut_bytes > 0);
@@ -109,14 +97,14 @@ static void test_every_sector(void **state) {
   (void)state;
   make_sample();
   struct segment_scan newest;
-  ok(segment_read(fake_files_table(whole), segment(4), NULL, NULL, &newest, &c.fault));
+  ok(segment_read(fake_files_table(whole), log_case_segment(4), NULL, NULL, &newest, &c.fault));
   size_t refused = 0;
   for (uint64_t number = 1; number <= 4; number++) {
     for (size_t n = FILES_SECTOR_BYTES; n <= 4096; n *= 2) {
       for (size_t at = 0; at + n <= LOG_CASE_SEGMENT_BYTES; at += n) {
         harm_anew();
-        const size_t end = content_end(segment(number));
-        zero(segment(number), at, n);
+        const size_t end = content_end(log_case_segment(number));
+        zero(log_case_segment(number), at, n);
         const int error = log_case_open(&c);
         refused += error != 0;
         if (at >= end) {
@@ -141,11 +129,11 @@ static void test_every_length(void **state) {
   struct bytes content = {0};
   for (uint64_t number = 1; number <= 4; number++) {
     content.n = 0;
-    assert_true(fake_files_content(whole, segment(number), &content));
+    assert_true(fake_files_content(whole, log_case_segment(number), &content));
     for (size_t n = 0; n < content.n; n += 1 + number) {
       harm_anew();
-      fake_files_put(c.disk, segment(number), content.data, n);
-      log_case_expect_damage(&c, segment(number));
+      fake_files_put(c.disk, log_case_segment(number), content.data, n);
+      log_case_expect_damage(&c, log_case_segment(number));
       done();
     }
   }
@@ -163,13 +151,13 @@ static void test_torn(void **state) {
   whole = c.disk;
   for (uint64_t number = 1; number <= 3; number++) {
     harm_anew();
-    zero(segment(number), 1024, 512);
+    zero(log_case_segment(number), 1024, 512);
     if (number < 3) {
       log_case_expect_damage(&c, "later segment");
     } else {
       ok(log_case_open(&c));
       assert_int_equal(c.found.entries_n, 4);
-      assert_string_equal(c.found.cut_name, segment(3));
+      assert_string_equal(c.found.cut_name, log_case_segment(3));
       assert_int_equal(c.found.cut_offset, SEGMENT_FRAMES_OFFSET);
       assert_true(c.found.cut_bytes > 2000);
       log_model_truncate(&c.model, 5);
@@ -188,13 +176,13 @@ static void test_missing(void **state) {
   make_sample();
   for (uint64_t number = 1; number <= 4; number++) {
     harm_anew();
-    fake_files_take(c.disk, segment(number));
-    log_case_expect_damage(&c, number == 1 ? "neither a segment nor a snapshot" : segment(number));
+    fake_files_take(c.disk, log_case_segment(number));
+    log_case_expect_damage(&c, number == 1 ? "neither a segment nor a snapshot" : log_case_segment(number));
     done();
   }
   harm_anew(); /* all of them */
-  for (uint64_t number = 1; number <= 4; number++) fake_files_take(c.disk, segment(number));
-  log_case_expect_damage(&c, segment(4));
+  for (uint64_t number = 1; number <= 4; number++) fake_files_take(c.disk, log_case_segment(number));
+  log_case_expect_damage(&c, log_case_segment(4));
   done();
 }
 
@@ -209,11 +197,11 @@ static void test_missing_after_a_snapshot(void **state) {
   whole = c.disk;
   for (uint64_t number = 1; number <= 5; number++) { /* 3 holds 7 to 9 */
     harm_anew();
-    fake_files_take(c.disk, segment(number));
+    fake_files_take(c.disk, log_case_segment(number));
     if (number < 3)
       log_case_expect(&c);
     else
-      log_case_expect_damage(&c, segment(number));
+      log_case_expect_damage(&c, log_case_segment(number));
     done();
   }
   c.model.snapshot_index = 0; /* the snapshot is */
@@ -229,7 +217,7 @@ static void test_missing_after_a_snapshot(void **state) {
 static void copy(const char *from, uint64_t to) {
   struct bytes content = {0};
   assert_true(fake_files_content(c.disk, from, &content));
-  fake_files_put(c.disk, segment(to), content.data, content.n);
+  fake_files_put(c.disk, log_case_segment(to), content.data, content.n);
   bytes_close(&content);
 }
 
@@ -276,172 +264,13 @@ static void test_mixed(void **state) {
   for (uint64_t number = 2; number <= 4; number++) {
     struct bytes content = {0};
     harm_anew();
-    assert_true(fake_files_content(other, segment(number), &content));
-    fake_files_put(c.disk, segment(number), content.data, content.n);
+    assert_true(fake_files_content(other, log_case_segment(number), &content));
+    fake_files_put(c.disk, log_case_segment(number), content.data, content.n);
     log_case_expect_damage(&c, "does not follow the segment before it");
     bytes_close(&content);
     done();
   }
   fake_files_free(other);
-}
-
-/* ---- What is no segment ---- */
-
-static void test_other_names(void **state) {
-  (void)state;
-  static const char *const names[] = {
-      "log/core",   "log/000000000000001",  "log/00000000000000001", "log/000000000000000A",
-      "log/spare2", "log/0000000000000000", "log/.0000000000000001", "log/0000000000000001~",
-  };
-  ok(log_case_add(&c, 3, 1));
-  log_case_close(&c);
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    fake_files_put(c.disk, names[i], "x", 1);
-    log_case_expect_damage(&c, names[i]);
-    fake_files_take(c.disk, names[i]);
-  }
-  fake_files_put(c.disk, "log/spare", "x", 1);
-  log_case_expect(&c);
-  const struct files *files = fake_files_table(c.disk);
-  ok(files->make_directory(files->context, segment(2)));
-  log_case_expect_damage(&c, "no regular file");
-}
-
-/* ---- Generations and identities ---- */
-
-static void test_foreign(void **state) {
-  (void)state;
-  make_sample();
-  const struct stamp stamp = c.options.stamp;
-  c.options.stamp.id++;
-  log_case_expect_damage(&c, "belongs to node 0000000000c0ac1e of cluster 6120636c7573746572");
-  c.options.stamp = stamp;
-  c.options.stamp.cluster[15]++;
-  log_case_expect_damage(&c, "files of two");
-  c.options.stamp = stamp;
-  c.options.stamp.generation--;
-  log_case_expect_damage(&c, "generation 2");
-  c.options.stamp = stamp;
-  log_case_expect(&c);
-}
-
-static void begin_generation(void) {
-  c.options.stamp.generation++;
-  c.options.stamp.id += 5;
-  c.options.number_min = 0;
-  c.model = (struct log_model){0};
-}
-
-static void test_earlier_generation(void **state) {
-  (void)state;
-  make_sample();
-  begin_generation();
-  for (unsigned harm = 0; harm < 3; harm++) {
-    harm_anew();
-    if (harm == 1) fake_files_flip(c.disk, segment(2), 700, 1);
-    if (harm == 2) fake_files_take(c.disk, segment(2));
-    c.model = (struct log_model){0};
-    c.options.number_min = 0;
-    log_case_expect(&c);
-    assert_int_equal(log_number(c.log), 0);
-    for (uint64_t i = 1; i <= 4; i++) assert_false(fake_files_exists(c.disk, segment(i)));
-    ok(log_case_add(&c, 2, 1));
-    assert_int_equal(log_number(c.log), 5); /* numbers go on */
-    log_case_expect(&c);
-    done();
-  }
-  /* Beside some of the new one's: a crash before their removal. Whatever their numbers are, its own go on. */
-  harm_anew();
-  c.options.number_min = 0;
-  c.model = (struct log_model){0};
-  ok(log_case_open(&c));
-  ok(log_case_add(&c, 2, 1));
-  log_case_close(&c);
-  for (uint64_t i = 2; i <= 9; i += i == 4 ? 5 : 2) {
-    struct bytes content = {0};
-    char name[FILES_NAME_BYTES_MAX];
-    log_name(i < 9 ? i : 1, name);
-    assert_true(fake_files_content(whole, name, &content));
-    fake_files_put(c.disk, segment(i), content.data, content.n);
-    bytes_close(&content);
-  }
-  log_case_expect(&c);
-  assert_false(fake_files_exists(c.disk, segment(2)));
-  while (log_number(c.log) == 5) ok(log_case_add(&c, 2, 1));
-  assert_int_equal(log_number(c.log), 6);
-  log_case_expect(&c);
-  done();
-}
-
-/* A segment for an identity that the meta files were never written with: the last of all, and only one. */
-static void test_generation_to_come(void **state) {
-  (void)state;
-  make_sample();
-  struct stamp next = c.options.stamp;
-  next.generation++;
-  next.id++;
-  harm_anew();
-  ok(log_case_open(&c));
-  struct log *log = log_begin(c.log, &next);
-  struct bytes records = {0};
-  log_record_put(&records, &(struct log_record){.type = LOG_ENTRY, .index = 1, .term = 1, .entry_type = 1});
-  ok(log_append(log, &(struct log_append){records.data, records.n, 1, 1, false}, &c.fault));
-  assert_int_equal(log_number(log), 5);
-  bytes_close(&records);
-  log_free(log);
-  log_case_close(&c);
-  struct fake_files *both = fake_files_copy(c.disk, 1);
-  fake_files_cut_power(c.disk, FAKE_LOSE_ALL);
-  log_case_expect(&c); /* it never came */
-  assert_false(fake_files_exists(c.disk, segment(5)));
-  while (log_number(c.log) == 4) ok(log_case_add(&c, 2, 1000));
-  assert_int_equal(log_number(c.log), 5);
-  log_case_expect(&c);
-  done();
-  c.disk = both; /* it did */
-  const struct log_case before = c;
-  c.options.stamp = next;
-  c.options.number_min = 5;
-  ok(log_case_open(&c));
-  assert_int_equal(c.found.entries_n, 1);
-  for (uint64_t i = 1; i <= 4; i++) assert_false(fake_files_exists(c.disk, segment(i)));
-  log_case_close(&c);
-  fake_files_free(c.disk);
-  c = before;
-  c.disk = whole;
-}
-
-/* Whose a bad header is cannot be told. Where the log begins after it, nobody needs to know. */
-static void test_bad_header_of_unknown_generation(void **state) {
-  (void)state;
-  make_sample();
-  begin_generation();
-  harm_anew();
-  fake_files_flip(c.disk, segment(4), 9, 1);
-  log_case_expect_damage(&c, segment(4));
-  fake_files_flip(c.disk, segment(4), 9, 1);
-  log_case_expect(&c);
-  ok(log_case_add(&c, 2, 1));
-  log_case_close(&c);
-  fake_files_put(c.disk, segment(4), "what is this?", 13);
-  log_case_expect(&c);
-  assert_false(fake_files_exists(c.disk, segment(4)));
-  done();
-}
-
-static void test_clear(void **state) {
-  (void)state;
-  make_sample();
-  harm_anew();
-  const struct files *files = fake_files_table(c.disk);
-  fake_files_put(c.disk, "log/spare", "x", 1);
-  ok(log_clear(files, c.options.stamp.generation, &c.fault));
-  assert_false(fake_files_exists(c.disk, "log/spare"));
-  log_case_expect(&c);
-  log_case_close(&c);
-  ok(log_clear(files, c.options.stamp.generation + 1, &c.fault));
-  for (uint64_t i = 1; i <= 4; i++) assert_false(fake_files_exists(c.disk, segment(i)));
-  done();
 }
 
 /* ---- What is right in itself ---- */
@@ -474,7 +303,7 @@ static void put_segment(uint64_t number, uint64_t chain, uint64_t last_index, ui
   for (size_t i = 0; i < n; i++) log_record_put(&body, &records[i]);
   frame_put(&frame, &header, header.checksum, SEGMENT_FRAMES_OFFSET, body.data, body.n);
   memcpy(file.data + SEGMENT_FRAMES_OFFSET, frame.data, frame.n);
-  fake_files_put(c.disk, segment(number), file.data, file.n);
+  fake_files_put(c.disk, log_case_segment(number), file.data, file.n);
   bytes_close(&file);
   bytes_close(&frame);
   bytes_close(&body);
@@ -551,7 +380,7 @@ static void test_link(void **state) {
   static const struct log_record next[] = {ENTRY(3, 5)}, other[] = {ENTRY(2, 5)};
   struct segment_scan scan;
   put_segment(1, 0, 0, 0, first, 2);
-  ok(segment_read(fake_files_table(c.disk), segment(1), NULL, NULL, &scan, &c.fault));
+  ok(segment_read(fake_files_table(c.disk), log_case_segment(1), NULL, NULL, &scan, &c.fault));
   put_segment(2, scan.chain, 2, 3, next, 1);
   ok(log_case_open(&c));
   assert_int_equal(c.found.entries_n, 3);
@@ -559,12 +388,12 @@ static void test_link(void **state) {
   ok(log_case_open(&c));
   put_segment(2, scan.chain, 2, 4, next, 1);
   log_case_expect_damage(&c, "ends with another entry");
-  put_segment(2, scan.chain, 1, 2, other, 1);
+  put_segment(2, scan.chain, 1, 3, other, 1);
   log_case_expect_damage(&c, "ends with another entry");
   put_segment(2, scan.chain + 1, 2, 3, next, 1);
   log_case_expect_damage(&c, "does not follow");
   put_segment(1, 0, 0, 0, cut, 3);
-  ok(segment_read(fake_files_table(c.disk), segment(1), NULL, NULL, &scan, &c.fault));
+  ok(segment_read(fake_files_table(c.disk), log_case_segment(1), NULL, NULL, &scan, &c.fault));
   put_segment(2, scan.chain, 1, 2, other, 1);
   ok(log_case_open(&c));
   put_segment(2, scan.chain, 1, 3, other, 1);
@@ -598,12 +427,6 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_missing_after_a_snapshot, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_doubled, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_mixed, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_other_names, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_foreign, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_earlier_generation, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_generation_to_come, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_bad_header_of_unknown_generation, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(test_clear, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_unknown_entry_type, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_story, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_link, set_up, tear_down),

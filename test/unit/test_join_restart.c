@@ -97,7 +97,8 @@ static void without_a_leader_http_opens_all_the_same_and_says_why(void **state) 
   assert_non_null(memmem(s.script.data, s.script.n, "open http", 9));
   assert_string_equal(join_no_leader_reason(s.join, &s.situation, s.now_ms),
                       "need 2 of 3 voters, reached 1; b silent for 1.0 s; c silent for 1.0 s. What they have "
-                      "is on their disks: start them again");
+                      "is on their disks: start them again (if the disks are lost for good, see 'coracle recover "
+                      "--help')");
   scene_close(&s);
 }
 

