@@ -15,7 +15,7 @@ struct frame {
   const uint8_t *records; /* GOOD; in place */
   size_t records_n;
   uint64_t checksum;   /* GOOD: of its header */
-  uint64_t torn_bytes; /* TORN: to be zeroed */
+  uint64_t torn_bytes; /* TORN: those that it is known to reach over */
   const char *wrong;   /* DAMAGED: what is, a clause; static */
 };
 

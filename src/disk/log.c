@@ -185,18 +185,15 @@ int log_make_spare(struct log *log, struct disk_fault *fault) {
 
 /* ---- Frames ---- */
 
-int log_cut(struct log *log, uint64_t bytes, struct disk_fault *fault) {
-  uint8_t *zeros = memory_zalloc((size_t)bytes);
-  int error = io_write(log->files, log->file, log->name, log->end, zeros, (size_t)bytes, fault);
-  free(zeros);
-  return error == 0 ? io_sync(log->files, log->file, log->name, fault) : error;
-}
-
 /* Room was promised, but some file systems cannot keep that. What a write left that found none is zeroed
- * before anything else is written: other bytes in its place could be mixed with it by a power cut, and in a
- * segment that is not the newest nothing may be torn. */
+ * before anything else is written: other bytes in its place could be mixed with it by a power cut, and the
+ * segment after this one will say that there is nothing. */
 static int clean(struct log *log, struct disk_fault *fault) {
-  const int error = log->dirty_bytes == 0 ? 0 : log_cut(log, log->dirty_bytes, fault);
+  if (log->dirty_bytes == 0) return 0;
+  uint8_t *zeros = memory_zalloc((size_t)log->dirty_bytes);
+  int error = io_write(log->files, log->file, log->name, log->end, zeros, (size_t)log->dirty_bytes, fault);
+  free(zeros);
+  if (error == 0) error = io_sync(log->files, log->file, log->name, fault);
   if (error == 0) log->dirty_bytes = 0;
   return error;
 }

@@ -27,17 +27,17 @@ struct log_options {
 struct log_found {
   struct coracle_raft_entry **entries; /* owned, with a reference to each: log_found_close() */
   size_t entries_n;
-  uint64_t cut_bytes; /* a torn frame of so many bytes was cut off; 0: none was */
+  uint64_t cut_bytes; /* a torn frame of so many bytes was left out; 0: none was */
   char cut_name[FILES_NAME_BYTES_MAX];
   uint64_t cut_offset;
 };
 void log_found_close(struct log_found *);
 
 /* Reads what there is, after a snapshot of that index and term (0: without one), removes what is left over
- * (segments of earlier generations, the spare), and cuts off a torn frame. Where the snapshot is not the end
- * of the log's story (a crash between its rename and its record) the rule of Figure 5.3 of the dissertation
- * applies: the log is kept if it has the snapshot's last entry, else all of it goes; with the SNAPSHOT record
- * it is as that says.
+ * (segments of earlier generations, the spare), and leaves out a torn frame. Where the snapshot is not the
+ * end of the log's story (a crash between its rename and its record) the rule of Figure 5.3 of the
+ * dissertation applies: the log is kept if it has the snapshot's last entry, else all of it goes; with the
+ * SNAPSHOT record it is as that says.
  *
  * CORACLE_EDAMAGED: damage, a gap, a segment missing or of another node, cluster or later generation, entries
  * that do not follow: the fault names file, offset and remedy. CORACLE_EIO, CORACLE_ELIMIT.

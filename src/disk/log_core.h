@@ -46,7 +46,7 @@ struct log {
   uint64_t end;         /* where the next frame goes */
   uint64_t chain;       /* header checksum of the frame before */
   uint64_t dirty_bytes; /* from `end` on may not be zero: a write found no room */
-  bool roll;            /* the next frame goes to a new segment: those up to this one can go then */
+  bool roll;            /* the next frame goes to a new segment */
 
   int spare; /* -1: there is none */
   uint64_t spare_bytes;
@@ -59,8 +59,6 @@ struct log {
   struct bytes frame, records;
 };
 
-/* Puts zeros over so many bytes from log->end on, durably. */
-MUST_CHECK int log_cut(struct log *, uint64_t bytes, struct disk_fault *);
 void log_add_segment(struct log *, const struct segment_header *);
 
 /* The numbers of the segments, ascending; *numbers freed with free(). Unless others_allowed, any name that is

@@ -247,10 +247,16 @@ static int replay_record(void *argument, const struct log_record *record, uint64
   return replay_snapshot(r, record, offset);
 }
 
-/* Does it go on where the one before it ended? */
-static int check_link(struct recovery *r, const struct segment_header *header) {
+/* Does it go on where the one before it ended? A torn frame at the end of that one was never acknowledged if
+ * the next one's chain is of the frame before: whoever began the next one had left it out. */
+static int check_link(struct recovery *r, const struct candidate *before,
+                      const struct segment_header *header) {
   const bool is_term_known = header->last_term != 0 && r->place.last_term != 0;
-  if (header->chain != r->scan.chain) return damage(r, 56, "it does not follow the segment before it");
+  if (header->chain != r->scan.chain) {
+    if (r->scan.ending != SEGMENT_TORN) return damage(r, 56, "it does not follow the segment before it");
+    log_name(before->number, r->name);
+    return damage(r, r->scan.end, "a frame is in part missing, and a later segment follows it");
+  }
   if (header->last_index != r->place.last_index || (is_term_known && header->last_term != r->place.last_term))
     return damage(r, 64, "the segment before it ends with another entry");
   return 0;
@@ -263,16 +269,13 @@ static int replay_segment(struct recovery *r, size_t i) {
     r->base = r->place.last_index = candidate->header.last_index;
     r->base_term = r->place.last_term = candidate->header.last_term;
   } else {
-    int error = check_link(r, &candidate->header);
+    int error = check_link(r, candidate - 1, &candidate->header);
     if (error != 0) return error;
   }
   r->place.reset = false;
   int error = segment_read(r->files, r->name, replay_record, r, &r->scan, r->fault);
   if (error != 0) return error;
-  if (r->scan.ending == SEGMENT_DAMAGED) return CORACLE_EDAMAGED;
-  if (r->scan.ending == SEGMENT_TORN && i + 1 < r->candidates_n)
-    return damage(r, r->scan.end, "a frame is in part missing, and there is a later segment");
-  return 0;
+  return r->scan.ending == SEGMENT_DAMAGED ? CORACLE_EDAMAGED : 0;
 }
 
 static int replay(struct recovery *r) {
@@ -316,6 +319,8 @@ static int write_again(struct log *log, uint64_t offset, struct disk_fault *faul
   return error == 0 ? io_sync(log->files, log->file, log->name, fault) : error;
 }
 
+/* A torn frame stays where it is, and the log goes on in a new segment. Zeroing it would take a sync, and one
+ * that fails can hide from all who read later that it comes back with the next power cut. */
 static int mend(struct recovery *r, struct log *log, struct log_found *found) {
   if (r->first == r->candidates_n) return 0;
   for (size_t i = r->first; i < r->candidates_n; i++) log_add_segment(log, &r->candidates[i].header);
@@ -333,11 +338,10 @@ static int mend(struct recovery *r, struct log *log, struct log_found *found) {
     found->cut_bytes = r->scan.torn_bytes;
     found->cut_offset = log->end;
     memcpy(found->cut_name, log->name, sizeof found->cut_name);
-    error = log_cut(log, found->cut_bytes, r->fault);
-  } else if (r->scan.frames_n > 0) {
-    error = write_again(log, r->scan.last, r->fault);
+    log->roll = true;
   }
-  return error;
+  return r->scan.frames_n > 0 ? write_again(log, r->scan.last, r->fault)
+                              : io_sync(r->files, log->file, log->name, r->fault);
 }
 
 static int remove_segment(struct recovery *r, uint64_t number) {

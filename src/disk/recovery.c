@@ -202,10 +202,14 @@ static int recover(struct disk *disk, struct disk_found *found, struct disk_faul
 }
 
 /* Others take what bears a greater start number for newer. The clock helps where the directory is a copy that
- * was put back: its numbers were used already. */
-static int begin_start(struct disk *disk, struct disk_fault *fault) {
-  disk->meta.start++;
-  if (disk->meta.start < disk->options.start_min) disk->meta.start = disk->options.start_min;
+ * was put back: its numbers were used already. And what was found is relied on from now on, so it must not go
+ * missing unnoticed: a crash may have come before the meta files knew of it. */
+static int begin_start(struct disk *disk, uint64_t snapshot, struct disk_fault *fault) {
+  struct meta *meta = &disk->meta;
+  meta->start++;
+  if (meta->start < disk->options.start_min) meta->start = disk->options.start_min;
+  if (meta->snapshot < snapshot) meta->snapshot = snapshot;
+  if (meta->segment < log_number(disk->log)) meta->segment = log_number(disk->log);
   return meta_write(disk->files, &disk->meta, fault);
 }
 
@@ -229,7 +233,7 @@ int disk_open(const struct files *files, const struct disk_options *options, str
   disk->options = *options;
   *found = (struct disk_found){0};
   int error = recover(disk, found, fault);
-  if (error == 0) error = begin_start(disk, fault);
+  if (error == 0) error = begin_start(disk, found->snapshot.index, fault);
   if (error != 0) {
     disk_found_close(found);
     disk_free(disk);

@@ -3,13 +3,15 @@
  *
  *   offset  bytes
  *   0       40     stamp ("CRCL")
- *   40      8      number: 1 for the first of a data directory, then one more for each, whatever the
- * generation 48      8      bytes: of the whole file 56      8      chain: the header checksum of the last
- * frame before it; 0: the log begins here, or anew 64      8      last index of the log before this segment;
- * 0: the log begins here 72      8      term of that entry; 0: there is none, or it is not known (it follows
- * a truncation) 80      8      salt: random, so that nobody can foresee checksums 88      8      checksum of
- * the 88 bytes before: the seed of all checksums in the segment 96             zeros 512            frames,
- * each from a multiple of 8 on
+ *   40      8      number: 1 for the first of a data directory, then one more for each, of any generation
+ *   48      8      bytes: of the whole file
+ *   56      8      chain: header checksum of the last frame before it; 0: the log begins here
+ *   64      8      last index of the log before this segment; 0: the log begins here
+ *   72      8      term of that entry; 0: there is none, or it is not known (after a truncation)
+ *   80      8      salt: random, so that nobody can foresee checksums
+ *   88      8      checksum of the 88 bytes before: the seed of all checksums in the segment
+ *   96             zeros
+ *   512            frames, each from a multiple of 8 on
  *
  * A later version of the format keeps these 96 bytes as they are, but for the version in the stamp.
  *
@@ -30,7 +32,7 @@
  *   1 ENTRY     index 8, term 8, entry type 1, n 4, n bytes: follows the entry before it
  *   2 TRUNCATE  index 8: entries from this one on are no more
  *   3 SNAPSHOT  index 8, term 8, keep 1: the snapshot of that index is in place; if not keep, the log is
- * empty and goes on after it
+ *               empty and goes on after it
  *
  * The end. Sectors are the file's 512-byte units; of those at a frame's ends, what lies in the frame counts.
  * All after the last frame is zero, and a power cut leaves each sector of a frame under way as it was (zero)
@@ -41,9 +43,10 @@
  * - its header is not, one of the sectors that the header's 40 bytes lie in is zero, what there is of the
  * header in the first of them is right, nothing lies further off than the longest frame reaches, and no
  * header of a later frame is found: at each multiple of 8, a magic number, that offset, and a good checksum.
- * A torn frame was never acknowledged: it is cut off, by zeroing it. Anything else is damage: what was
- * acknowledged may be lost, so nothing is cut (Alagappan et al., FAST 2018). What cannot be told from a torn
- * frame is damage at the very end that zeroes whole sectors and leaves no later header behind. */
+ * A torn frame was never acknowledged: it is left out, and the log goes on in a new segment, whose chain is
+ * of the frame before. Anything else is damage: what was acknowledged may be lost, so nothing is left out
+ * (Alagappan et al., FAST 2018). What cannot be told from a torn frame is damage at the very end that zeroes
+ * whole sectors and leaves no later header behind. */
 #ifndef CORACLE_DISK_SEGMENT_H
 #define CORACLE_DISK_SEGMENT_H
 
@@ -100,7 +103,7 @@ MUST_CHECK int segment_read_header(const struct files *, const char *name, struc
 
 enum segment_end {
   SEGMENT_CLEAN,
-  SEGMENT_TORN,    /* the last frame is to be cut off */
+  SEGMENT_TORN,    /* the last frame is to be left out */
   SEGMENT_DAMAGED, /* and fault says where and how */
 };
 

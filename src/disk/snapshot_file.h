@@ -35,8 +35,8 @@ struct snapshot_writer;
 MUST_CHECK int snapshot_writer_new(const struct files *, const struct stamp *,
                                    const struct coracle_raft_snapshot *, struct snapshot_writer **,
                                    struct disk_fault *);
-void snapshot_writer_free(
-    struct snapshot_writer *); /* NULL is fine; the file stays, to be replaced or removed */
+/* NULL is fine; the file stays, to be replaced or removed. */
+void snapshot_writer_free(struct snapshot_writer *);
 const struct coracle_raft_snapshot *snapshot_writer_of(const struct snapshot_writer *);
 uint64_t snapshot_writer_offset(const struct snapshot_writer *); /* of the image: so many bytes were taken */
 /* The next bytes of the image; whole blocks are written, and synced so that the last sync is not a long one.
@@ -64,8 +64,7 @@ void snapshot_reader_rewind(struct snapshot_reader *);
 /* ---- The folder ---- */
 
 /* The indexes of the snapshots, ascending; *indexes freed with free(). What is in the folder and is no
- * snapshot
- * (`incoming` apart) is a fault: CORACLE_EDAMAGED. CORACLE_EIO. */
+ * snapshot (but for `incoming`) is a fault: CORACLE_EDAMAGED. CORACLE_EIO. */
 MUST_CHECK int snapshot_list(const struct files *, uint64_t **indexes, size_t *n, struct disk_fault *);
 /* Removes all of them below that index, and `incoming` if asked to. CORACLE_EIO, CORACLE_EDAMAGED as above,
  * and on file systems where removing takes room, CORACLE_EFULL. */

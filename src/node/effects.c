@@ -122,6 +122,7 @@ static void drop_effects_of(struct node *node, const struct node_stream *stream)
 void node_stream_free(struct node *node, struct node_stream *stream) {
   drop_effects_of(node, stream);
   if (node->lent == stream) node->lent = NULL;
+  if (node->leader_stream == stream) node->leader_stream = NULL; /* of a node that is stopping */
   if (list_is_linked(&stream->dirty)) list_remove(&stream->dirty);
   list_remove(&stream->link);
   http_parser_free(stream->parser);

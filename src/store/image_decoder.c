@@ -10,6 +10,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+/* The table has room for so many times the records that came, up to those that are announced: so it is large
+ * while there is little in it that would have to move, and a false announcement costs little. */
+enum { RESERVED_TIMES = 16 };
+
 struct image_decoder {
   struct store *store; /* owned; what came so far. Its revision is that of the header */
   bool has_header, failed;
@@ -88,10 +92,16 @@ static bool is_in_order(const struct image_decoder *d) {
   return order < 0;
 }
 
+static void reserve(struct image_decoder *d) {
+  const uint64_t room = RESERVED_TIMES * (store_documents(d->store) + 1);
+  table_reserve(&d->store->table, room < d->documents ? room : d->documents);
+}
+
 static int end_record(struct image_decoder *d) {
   struct slice collection = store_record_collection(d->record), id = store_record_id(d->record);
   if (!collection_name_is_valid(collection) || !document_id_is_valid(id) || !is_in_order(d))
     return CORACLE_EMALFORMED;
+  reserve(d);
   d->record->hash = table_hash(&d->store->table, collection, id);
   store_insert(d->store, d->record);
   d->last = d->record;

@@ -107,6 +107,10 @@ static void shrink(struct table *t) {
   if (t->buckets % TABLE_SEGMENT_BUCKETS == 0) free(t->segments[t->buckets / TABLE_SEGMENT_BUCKETS]);
 }
 
+void table_reserve(struct table *t, uint64_t records) {
+  while (t->buckets < records && t->buckets < TABLE_BUCKETS_MAX) grow(t);
+}
+
 void table_insert(struct table *t, struct store_record *record) {
   struct store_record **bucket = bucket_of(t, record->hash);
   record->next = *bucket;

@@ -44,6 +44,8 @@ uint32_t table_hash(const struct table *, struct slice collection, struct slice 
 /* NULL when there is none. */
 struct store_record *table_find(const struct table *, uint32_t hash, struct slice collection,
                                 struct slice id);
+/* Grows it for so many records; the fewer there are already, the less is to be moved. */
+void table_reserve(struct table *, uint64_t records);
 /* The record's (collection, id) must not be in the table. */
 void table_insert(struct table *, struct store_record *);
 /* Puts a record in the place of one of the same (collection, id). */

@@ -57,6 +57,21 @@ def segment(rng, vectors, number, chain, last, frames):
     return data.ljust(SEGMENT_BYTES, b"\0"), chain
 
 
+def tear(rng, data, records):
+    """A frame more, of which some sectors were not written."""
+    at, chain = 512, u64(data, 88)
+    for at in frames_in(data):
+        chain = u64(data, at + 32)
+    at = at + diskformat.padded(u32(data, at + 4)) if data[at : at + 3] == b"CRF" else at
+    torn = frame(at, records, chain, u64(data, 88))
+    if at + len(torn) > len(data):
+        return
+    data[at : at + len(torn)] = torn
+    for start, stop in diskformat.pieces(at, at + len(torn)):
+        if rng.random() < 0.4:
+            data[start:stop] = bytes(stop - start)
+
+
 def snapshot_file(rng, vectors, index, term, generation):
     configuration = b"\1\1" + struct.pack("<QBH", 5, 1, 0)
     image = rng.randbytes(rng.randint(0, 50))
@@ -136,6 +151,8 @@ def other_contents(rng, vectors, files):
     for _ in range(rng.randint(1, 3)):
         last = (story.index, story.term if rng.random() < 0.9 else 0)
         data, chain = segment(rng, vectors, number, chain, last, list(story.frames()))
+        if rng.random() < 0.2:
+            tear(rng, data, entry(story.index + 1, 2, 3, story.data(0, 9, 600, 1500)))
         files[f"log/{number:016x}"] = data
         numbers.append(number)
         number += 1 if rng.random() < 0.97 else 2

@@ -98,7 +98,7 @@ class State:
     snapshot: Snapshot = None
     entries: list = field(default_factory=list)  # after the snapshot
     bad_blocks: int = 0  # of the meta files, that did no harm
-    torn: tuple = None  # (name, offset) of a frame to be cut off
+    torn: tuple = None  # (name, offset) of a frame at the very end, which is left out
 
 
 def stamp_of(kind, data, name):
@@ -416,7 +416,7 @@ def segment_of(files, number):
         return segment, None
     own, count, segment.chain, segment.last_index, segment.last_term = struct.unpack_from("<5Q", data, 40)
     segment.checksum = u64(data, 88)
-    segment.good = own > 0 and FRAMES_OFFSET <= count <= SEGMENT_BYTES_MAX
+    segment.good = own > 0 and FRAMES_OFFSET <= count <= SEGMENT_BYTES_MAX and count % SECTOR == 0
     return segment, (stamp, own, count)
 
 
@@ -454,8 +454,6 @@ def choose(segments, meta, snapshot_index):
             break
         before = segments[i - 1] if i > 0 else None
         if before is None or not before.good or before.number + 1 != segment.number:
-            if segment.last_index == snapshot_index:
-                break
             raise Damaged(segment.name, 64, "what is before it is missing")
         i -= 1
     return segments[max(i, 0) :]
@@ -513,17 +511,14 @@ class Log:
         self.recorded = index
         if not keep:
             self.entries = []
-            self.base = self.last_index = index
-            self.base_term = self.last_term = term
+            self.base, self.base_term = index, term
+        if not keep or index == self.last_index:
+            self.last_index, self.last_term = index, term
         return None
 
     def settle(self):
         """Figure 5.3, where the newest snapshot has no record."""
-        if self.snapshot_index in (0, self.recorded):
-            return
-        term = self.term_at(self.snapshot_index)
-        begins_after = self.base == self.snapshot_index and term == 0
-        if term != self.snapshot_term and not begins_after:
+        if self.snapshot_index > 0 and self.term_at(self.snapshot_index) != self.snapshot_term:
             self.entries = []
 
 
@@ -560,8 +555,6 @@ def read_log(files, meta, snapshot, state):
             if 0 not in terms and terms[0] != terms[1]:
                 raise Damaged(segment.name, 72, "it does not follow")
         chain, torn = read_segment(segment, log)
-        if torn is not None and segment is not needed[-1]:
-            raise Damaged(segment.name, torn, "a torn frame before others")
         state.torn = (segment.name, torn) if torn is not None else None
     log.settle()
     state.entries = [entry for entry in log.entries if entry.index > log.snapshot_index]

@@ -39,8 +39,10 @@ class Disk(mounts.Tmpfs):
             os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size_bytes)
 
     def take_the_rest(self):
-        if self.free_bytes > 0:
-            self.take(self.free_bytes)
+        """The node may be trying for some of it, and give it back."""
+        while (free := self.free_bytes) > 0:
+            with contextlib.suppress(OSError):
+                self.take(min(free, 1 << 20))
 
     def give_back(self):
         self.ballast.unlink()

@@ -65,6 +65,7 @@ struct fake_files {
   size_t operations_made;
   uint64_t counts[FAKE_OPERATIONS_N];
   uint64_t room_bytes;
+  bool promises_nothing;
   uint64_t crash_after; /* UINT64_MAX: it does not */
   bool crashed;
   uint64_t picture_after; /* UINT64_MAX: none is to be taken */

@@ -226,6 +226,10 @@ void fake_files_set_room(struct fake_files *f, uint64_t bytes) {
   f->room_bytes = bytes;
 }
 
+void fake_files_promise_nothing(struct fake_files *f) {
+  f->promises_nothing = true;
+}
+
 static bool has_room(const struct fake_files *f, size_t blocks) {
   return f->room_bytes == UINT64_MAX ||
          (uint64_t)blocks * FAKE_BLOCK_BYTES + fake_files_used(f) <= f->room_bytes;
@@ -388,8 +392,8 @@ static int fake_allocate(void *context, int file, uint64_t bytes) {
   size_t missing = 0;
   for (size_t i = node->reserved_n; i < wanted; i++)
     missing += i >= node->blocks_n || node->blocks[i] == NULL;
-  if (!has_room(f, missing)) return -ENOSPC;
-  if (wanted > node->reserved_n) node->reserved_n = wanted;
+  if (!has_room(f, f->promises_nothing ? 0 : missing)) return -ENOSPC;
+  if (wanted > node->reserved_n && !f->promises_nothing) node->reserved_n = wanted;
   if (bytes > node->size) node->size = bytes;
   return 0;
 }
@@ -570,6 +574,7 @@ struct fake_files *fake_files_copy(const struct fake_files *from, uint64_t seed)
     f->nodes[i] = from->nodes[i] == NULL ? NULL : node_copy(from->nodes[i]);
   f->operations_made = from->operations_made;
   f->room_bytes = from->room_bytes;
+  f->promises_nothing = from->promises_nothing;
   fake_sweep(f);
   return f;
 }

@@ -92,6 +92,9 @@ void fake_files_cut_power(struct fake_files *, enum fake_loss);
 /* So many bytes fit, in blocks; UINT64_MAX (as at first): as many as you like. */
 void fake_files_set_room(struct fake_files *, uint64_t bytes);
 uint64_t fake_files_used(const struct fake_files *); /* in bytes of blocks */
+/* As on some file systems, allocate makes a file longer and promises nothing: writing there may find no room.
+ */
+void fake_files_promise_nothing(struct fake_files *);
 
 /* Of the operations named, the one after so many others of them from now gives that error, once: what a write
  * wrote of it is drawn; a sync leaves a part unwritten that will never be. */

@@ -4,6 +4,7 @@
  *   world_process.c   processes and their turns
  *   world_disk.c      what a process has on its disk, and on the way there
  *   world_directory.c the files that hold it
+ *   world_trial.c     what if it ended now, or were damaged
  *   world_net.c       datagrams, and who can reach whom
  *   world_stream.c    connections
  *   world_letter.c    datagrams in words, and what a node may say in them

@@ -9,9 +9,8 @@
 
 enum {
   CRASHES_PER_START_MAX = 3,
-  CHANGES_PER_START = 24, /* about as many does it take to open a directory */
-  CHANGES_PER_BATCH = 32, /* ... to write something, with a new segment and an image in it */
-  AUDIT_ONE_IN = 12,      /* of the times that it is tidied */
+  CHANGES_PER_BATCH = 32, /* as many does it take to write something, with a new segment and an image in it */
+  AUDIT_ONE_IN = 8,       /* of the times that it is tidied */
   TRY_ONE_IN = 4,         /* of batches */
 };
 
@@ -23,15 +22,8 @@ void directory_init(struct world_directory *d) {
   *d = (struct world_directory){.fresh_ids = QUEUE_OF(uint64_t)};
 }
 
-static void forget_try(struct world_directory *d) {
-  disk_found_close(&d->tried);
-  fake_files_free(d->tried_files);
-  d->tried_files = NULL;
-  d->tries = false;
-}
-
 static void close_all(struct world_directory *d) {
-  forget_try(d);
+  trial_forget(d);
   disk_found_close(&d->found);
   disk_free(d->writer);
   batch_free(d->batch);
@@ -117,7 +109,8 @@ static const char *compare_snapshot(const struct world_disk *disk, const struct 
   return same_image(disk, found->image) ? NULL : "its image holds something else";
 }
 
-static const char *compare(struct world *w, const struct world_disk *disk, const struct disk_found *found) {
+const char *directory_compare(struct world *w, const struct world_disk *disk,
+                              const struct disk_found *found) {
   if (disk->id != 0 && found->id != disk->id) return "its id is another";
   if (memcmp(found->cluster, disk->cluster, sizeof disk->cluster) != 0) return "its cluster is another";
   if (found->raft.term != disk->term) return "its term is another";
@@ -139,8 +132,7 @@ static void trace_files(struct world *w, int node) {
   free(names);
 }
 
-__attribute__((noreturn)) static void fail(struct world *w, int node, const struct disk_found *found,
-                                           const char *why) {
+void directory_mismatch(struct world *w, int node, const struct disk_found *found, const char *why) {
   const struct world_disk *disk = &w->processes[node].disk;
   trace_files(w, node);
   world_trace(w, node,
@@ -162,9 +154,9 @@ static void match(struct world *w, int node) {
   struct world_disk *disk = &w->processes[node].disk;
   const struct disk_found *found = &disk->directory.found;
   const size_t under_way = disk->writes.n;
-  const char *first = compare(w, disk, found), *why = first;
-  while (why != NULL && world_disk_write_part(w, node)) why = compare(w, disk, found);
-  if (why != NULL) fail(w, node, found, first);
+  const char *first = directory_compare(w, disk, found), *why = first;
+  while (why != NULL && world_disk_write_part(w, node)) why = directory_compare(w, disk, found);
+  if (why != NULL) directory_mismatch(w, node, found, first);
   if (under_way > 0)
     world_trace(w, node, "of %zu writes under way %zu are on its disk", under_way,
                 under_way - disk->writes.n);
@@ -183,8 +175,8 @@ static void check_id(struct world *w, int node) {
 
 /* ---- Opening ---- */
 
-static int open_files(struct world *w, int node, struct fake_files *files, struct disk **writer,
-                      struct disk_found *found, struct disk_fault *fault) {
+int directory_open(struct world *w, int node, struct fake_files *files, struct disk **writer,
+                   struct disk_found *found, struct disk_fault *fault) {
   struct world_directory *d = directory_of(w, node);
   const struct disk_options options = {.fresh_id = random_next(&w->random) | 1,
                                        .salt_seed = random_next(&w->random),
@@ -195,12 +187,12 @@ static int open_files(struct world *w, int node, struct fake_files *files, struc
   return disk_open(fake_files_table(files), &options, writer, found, fault);
 }
 
-static bool is_refusal(int error) {
+bool directory_is_refusal(int error) {
   return error == CORACLE_EDAMAGED || error == CORACLE_ELIMIT;
 }
 
 /* Its process is gone, its handles with it. */
-static void end_files(struct world *w, struct fake_files *files, bool power) {
+void directory_end(struct world *w, struct fake_files *files, bool power) {
   WORLD_CHECK(w, fake_files_handles(files) == 0);
   if (power) {
     fake_files_cut_power(files, world_dice(w, 4) == 0 ? FAKE_LOSE_ALL : FAKE_RANDOM);
@@ -212,8 +204,8 @@ static void end_files(struct world *w, struct fake_files *files, bool power) {
 /* A first attempt ends in the middle, or was as good as any. */
 static bool try_to_open(struct world *w, int node, struct disk_fault *fault, int *error) {
   struct world_directory *d = directory_of(w, node);
-  fake_files_crash_after(d->files, world_dice(w, CHANGES_PER_START));
-  *error = open_files(w, node, d->files, &d->writer, &d->found, fault);
+  fake_files_crash_after(d->files, world_dice(w, DIRECTORY_CHANGES_PER_START));
+  *error = directory_open(w, node, d->files, &d->writer, &d->found, fault);
   const bool crashed = fake_files_has_crashed(d->files);
   WORLD_CHECK(w, !crashed || *error != 0);
   if (!crashed) {
@@ -223,7 +215,7 @@ static bool try_to_open(struct world *w, int node, struct disk_fault *fault, int
   const bool power = world_dice(w, 2) == 0;
   world_trace(w, node, "%s while it reads its disk", power ? "loses power" : "is killed");
   d->torn = true;
-  end_files(w, d->files, power);
+  directory_end(w, d->files, power);
   return false;
 }
 
@@ -232,12 +224,12 @@ static bool cannot_start(struct world *w, int node, int error, const struct disk
   const bool failed = fake_files_failed(d->files) > d->failed_before;
   world_trace(w, node, "cannot start: %s", fault->text);
   WORLD_CHECK(w, fault->text[0] != '\0');
-  end_files(w, d->files, false);
+  directory_end(w, d->files, false);
   if (error == CORACLE_EFULL) {
     WORLD_CHECK(w, d->limited);
   } else if (error == CORACLE_EIO && failed) {
     d->torn = true;
-  } else if (is_refusal(error) && d->harmed) {
+  } else if (directory_is_refusal(error) && d->harmed) {
     d->refused = true;
   } else {
     trace_files(w, node);
@@ -251,11 +243,14 @@ bool directory_start(struct world *w, int node) {
   struct disk_fault fault = {{0}};
   int error = 0;
   bool tried = false;
-  if (d->files == NULL) d->files = fake_files_new(random_next(&w->random));
+  if (d->files == NULL) {
+    d->files = fake_files_new(random_next(&w->random));
+    if (w->options.disk_faults && world_dice(w, 4) == 0) fake_files_promise_nothing(d->files);
+  }
   d->failed_before = fake_files_failed(d->files);
   for (int i = 0; w->options.disk_faults && !tried && i < CRASHES_PER_START_MAX && world_dice(w, 4) == 0; i++)
     tried = try_to_open(w, node, &fault, &error);
-  if (!tried) error = open_files(w, node, d->files, &d->writer, &d->found, &fault);
+  if (!tried) error = directory_open(w, node, d->files, &d->writer, &d->found, &fault);
   if (error != 0) return cannot_start(w, node, error, &fault);
   if (d->found.cut[0] != '\0') world_trace(w, node, "%s", d->found.cut);
   if (d->found.damaged_n > 0) world_trace(w, node, "%d bad copies did no harm", d->found.damaged_n);
@@ -265,7 +260,8 @@ bool directory_start(struct world *w, int node) {
   match(w, node);
   check_id(w, node);
   d->started = d->found.start;
-  d->torn = d->harmed = d->refused = d->image_refused = false;
+  d->torn = d->found.cut[0] != '\0'; /* it is passed over, and there until more is written */
+  d->harmed = d->refused = d->image_refused = false;
   d->refused_image = 0;
   return true;
 }
@@ -289,120 +285,6 @@ bool directory_restore(struct world_directory *d, struct node_restored *restored
 
 void directory_started(struct world_directory *d) {
   disk_found_close(&d->found);
-}
-
-/* ---- If it ended now ---- */
-
-/* The process that is started then goes on: in the next term, with an entry. */
-static void go_on(struct world *w, int node, struct disk *writer, const struct disk_found *found) {
-  struct batch *batch = batch_new();
-  struct disk_fault fault = {{0}};
-  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_NOOP, 0);
-  entry->term = found->raft.term + 1;
-  entry->index =
-      1 + (found->entries_n > 0 && found->entries[found->entries_n - 1]->index > found->snapshot.index
-               ? found->entries[found->entries_n - 1]->index
-               : found->snapshot.index);
-  const struct coracle_raft_persist raft = {
-      .vote_changed = true, .term = entry->term, .voted_for = found->id, .entries = &entry, .entries_n = 1};
-  batch_add(batch, &(struct batch_item){.sequence = 1, .raft = &raft});
-  if (disk_write(writer, batch, &fault) != 0)
-    world_fail(w, "%c could not write if it were started again now: %s", 'a' + node, fault.text);
-  batch_free(batch);
-  coracle_raft_entry_unref(entry);
-}
-
-/* What that has added is there, and is left out of what was found. */
-static void take_back(struct world *w, struct disk_found *found) {
-  WORLD_CHECK(w, found->entries_n > 0);
-  struct coracle_raft_entry *entry = found->entries[--found->entries_n];
-  WORLD_CHECK(w, found->raft.voted_for == found->id && entry->term == found->raft.term &&
-                     entry->type == CORACLE_RAFT_NOOP);
-  found->raft.entries_n--;
-  coracle_raft_entry_unref(entry);
-}
-
-/* A process is started on a copy, after an end, goes on a little, and the power fails: what it has found and
- * what it has added must be there. */
-static void open_copy(struct world *w, int node, struct fake_files *copy, struct disk_found *found) {
-  struct disk_fault fault = {{0}};
-  struct disk *writer;
-  fake_files_set_room(copy, UINT64_MAX);
-  end_files(w, copy, world_dice(w, 3) != 0);
-  if (open_files(w, node, copy, &writer, found, &fault) != 0)
-    world_fail(w, "%c could not be started again if it ended now: %s", 'a' + node, fault.text);
-  const uint64_t term = found->raft.term, voted_for = found->raft.voted_for;
-  go_on(w, node, writer, found);
-  disk_found_close(found);
-  disk_free(writer);
-  end_files(w, copy, true);
-  if (open_files(w, node, copy, &writer, found, &fault) != 0)
-    world_fail(w, "%c could not be started twice if it ended now: %s", 'a' + node, fault.text);
-  disk_free(writer);
-  take_back(w, found);
-  found->raft.term = term;
-  found->raft.voted_for = voted_for;
-}
-
-/* All that was told is durable: as a crash now would show. */
-static void audit(struct world *w, int node) {
-  struct world_disk *disk = &w->processes[node].disk;
-  struct fake_files *copy = fake_files_copy(disk->directory.files, random_next(&w->random));
-  struct disk_found found;
-  open_copy(w, node, copy, &found);
-  const char *why = compare(w, disk, &found);
-  if (why != NULL) fail(w, node, &found, why);
-  disk_found_close(&found);
-  fake_files_free(copy);
-}
-
-/* Whatever happens to its files, they are refused, or hold what they did. */
-static void audit_damaged(struct world *w, int node) {
-  struct world_disk *disk = &w->processes[node].disk;
-  struct fake_files *copy = fake_files_copy(disk->directory.files, random_next(&w->random));
-  struct disk_found found;
-  struct disk_fault fault = {{0}};
-  struct disk *writer = NULL;
-  char what[160];
-  fake_files_set_room(copy, UINT64_MAX);
-  end_files(w, copy, world_dice(w, 2) == 0);
-  if (fake_files_damage(copy, what)) {
-    const int error = open_files(w, node, copy, &writer, &found, &fault);
-    const char *why = error == 0 ? compare(w, disk, &found) : NULL;
-    if (error == 0 ? why != NULL : !is_refusal(error) || fault.text[0] == '\0')
-      world_trace(w, node, "with damage: %s", what);
-    if (error != 0) WORLD_CHECK(w, is_refusal(error) && fault.text[0] != '\0');
-    if (why != NULL) fail(w, node, &found, why);
-    disk_found_close(&found);
-    disk_free(writer);
-  }
-  WORLD_CHECK(w, fake_files_handles(copy) == 0);
-  fake_files_free(copy);
-}
-
-void directory_try_crash(struct world *w, int node) {
-  struct world_directory *d = directory_of(w, node);
-  struct fake_files *picture = fake_files_picture(d->files);
-  d->tries = picture != NULL;
-  d->as_it_was = false;
-  if (!d->tries) return;
-  open_copy(w, node, picture, &d->tried);
-  d->tried_files = picture;
-  directory_compare_crash(w, node);
-}
-
-void directory_compare_crash(struct world *w, int node) {
-  const struct world_disk *disk = &w->processes[node].disk;
-  const struct world_directory *d = &disk->directory;
-  if (d->tries && !d->as_it_was && compare(w, disk, &d->tried) == NULL)
-    directory_of(w, node)->as_it_was = true;
-}
-
-void directory_end_crash(struct world *w, int node) {
-  struct world_directory *d = directory_of(w, node);
-  if (d->tries && !d->as_it_was)
-    fail(w, node, &d->tried, "if it ended in the middle of what it has just done");
-  forget_try(d);
 }
 
 /* ---- Writing ---- */
@@ -482,8 +364,7 @@ enum directory_result directory_tidy(struct world *w, int node) {
   const int error = disk_tidy(disk->directory.writer, &fault);
   if (error == 0 && disk->writing_n == 0) {
     check_tidied(w, node);
-    if (w->options.disk_faults && world_dice(w, AUDIT_ONE_IN) == 0) audit(w, node);
-    if (w->options.disk_faults && world_dice(w, AUDIT_ONE_IN) == 0) audit_damaged(w, node);
+    if (w->options.disk_faults && world_dice(w, AUDIT_ONE_IN) == 0) trial_audit(w, node);
   }
   return result_of(w, node, error, &fault);
 }
@@ -505,7 +386,7 @@ void directory_crash(struct world *w, int node, bool power) {
   d->torn = d->torn || d->failed;
   d->failed = false;
   close_all(d);
-  end_files(w, d->files, power);
+  directory_end(w, d->files, power);
 }
 
 /* ---- Faults ---- */
@@ -559,8 +440,8 @@ void directory_make(struct world *w, int node) {
   d->files = fake_files_new(random_next(&w->random));
   d->batch = batch_new();
   batch_add(d->batch, &item);
-  WORLD_CHECK(w, open_files(w, node, d->files, &d->writer, &d->found, &fault) == 0);
+  WORLD_CHECK(w, directory_open(w, node, d->files, &d->writer, &d->found, &fault) == 0);
   WORLD_CHECK(w, disk_write(d->writer, d->batch, &fault) == 0);
   close_all(d);
-  end_files(w, d->files, true);
+  directory_end(w, d->files, true);
 }

@@ -10,6 +10,9 @@
 #include "node/node.h"
 
 struct world;
+struct world_disk;
+
+enum { DIRECTORY_CHANGES_PER_START = 24 }; /* about as many does it take to open one */
 
 struct world_directory {
   struct fake_files *files; /* NULL: nothing was ever started there */
@@ -46,11 +49,6 @@ void directory_started(struct world_directory *);
 /* The first n of what waits goes to the disk together. */
 void directory_begin_batch(struct world *, int node, size_t n);
 enum directory_result directory_write(struct world *, int node);
-/* The batch is done, and its parts are about to be in the model; or one of them is; or all are. Had the
- * process ended while it was written, one of these must be what the next had found. */
-void directory_try_crash(struct world *, int node);
-void directory_compare_crash(struct world *, int node);
-void directory_end_crash(struct world *, int node);
 enum directory_result directory_tidy(struct world *, int node);
 /* The process ends, in the middle of that perhaps; and the power with it. */
 void directory_crash(struct world *, int node, bool power);
@@ -64,5 +62,26 @@ void directory_heal(struct world_directory *);
 bool directory_harm(struct world *, int node);
 /* It holds what the model holds, and nothing ran on it. */
 void directory_make(struct world *, int node);
+
+/* For world_trial.c. */
+int directory_open(struct world *, int node, struct fake_files *, struct disk **, struct disk_found *,
+                   struct disk_fault *);
+void directory_end(struct world *, struct fake_files *, bool power); /* of a process: no handle may be open */
+/* Not as the model has it, in a few words; NULL: it is. */
+const char *directory_compare(struct world *, const struct world_disk *, const struct disk_found *);
+__attribute__((noreturn)) void directory_mismatch(struct world *, int node, const struct disk_found *,
+                                                  const char *why);
+bool directory_is_refusal(int error);
+
+/* ---- world_trial.c ---- */
+
+/* A batch is done, and its parts are about to be in the model; or one of them is; or all are. Had the process
+ * ended while it was written, one of these must be what the next had found. */
+void trial_begin(struct world *, int node);
+void trial_compare(struct world *, int node);
+void trial_end(struct world *, int node);
+void trial_forget(struct world_directory *);
+/* All that was told is durable: as a crash now would show. */
+void trial_audit(struct world *, int node);
 
 #endif

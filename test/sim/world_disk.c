@@ -234,12 +234,12 @@ void world_disk_is_done(struct world *w, int node, uint64_t batch) {
   if (!write_batch(w, node)) return;
   const uint64_t last =
       ((const struct world_write *)queue_at(&disk->writes, disk->writing_n - 1))->persist.sequence;
-  directory_try_crash(w, node);
+  trial_begin(w, node);
   while (disk->done < last) {
     WORLD_CHECK(w, world_disk_write_part(w, node));
-    directory_compare_crash(w, node);
+    trial_compare(w, node);
   }
-  directory_end_crash(w, node);
+  trial_end(w, node);
   disk->writing_n = 0;
   tidy(w, node);
   if (world_is_running(w, node)) begin(w, node);

@@ -256,6 +256,22 @@ static void test_room(void **state) {
   fake_files_free(f);
 }
 
+static void test_room_not_promised(void **state) {
+  (void)state;
+  struct fake_files *f = fake_files_new(1);
+  const struct files *t = fake_files_table(f);
+  static const char big[2 * FAKE_BLOCK_BYTES];
+  fake_files_promise_nothing(f);
+  fake_files_set_room(f, (uint64_t)2 * FAKE_BLOCK_BYTES);
+  const int file = make(t, "a", "text");
+  assert_int_equal(t->allocate(t->context, file, 4 * FAKE_BLOCK_BYTES), 0);
+  assert_int_equal(t->size(t->context, file), 4 * FAKE_BLOCK_BYTES);
+  write_text(t, file, 0, "TEXT");
+  assert_int_equal(t->write(t->context, file, FAKE_BLOCK_BYTES, big, sizeof big), -ENOSPC);
+  fake_files_kill(f);
+  fake_files_free(f);
+}
+
 static void test_damage(void **state) {
   (void)state;
   char text[FAKE_BLOCK_BYTES * 2], what[160];
@@ -314,6 +330,7 @@ int main(void) {
       cmocka_unit_test(test_rewriting_helps),
       cmocka_unit_test(test_crash_at_each_change),
       cmocka_unit_test(test_room),
+      cmocka_unit_test(test_room_not_promised),
       cmocka_unit_test(test_damage),
       cmocka_unit_test(test_repeats),
   };
