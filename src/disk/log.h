@@ -30,6 +30,7 @@ struct log_found {
   uint64_t cut_bytes; /* a torn frame of so many bytes was left out; 0: none was */
   char cut_name[FILES_NAME_BYTES_MAX];
   uint64_t cut_offset;
+  uint64_t bytes; /* that were written of the segments read */
 };
 void log_found_close(struct log_found *);
 

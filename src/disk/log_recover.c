@@ -133,11 +133,11 @@ static int refuse_beginning(struct recovery *r, size_t i) {
   const struct candidate *candidate = &r->candidates[i];
   if (i > 0 && r->candidates[i - 1].number + 1 == candidate->number)
     return refuse_header(r, &r->candidates[i - 1]);
-  if (i > 0 || r->snapshot_index > 0) return missing(r, candidate->number - 1);
+  if (i > 0 || (r->snapshot_index > 0 && candidate->number > 1)) return missing(r, candidate->number - 1);
   log_name(candidate->number, r->name);
   disk_fault_set(r->fault,
                  "%s at offset 64 says that it begins after entry %" PRIu64
-                 ", and there is neither a segment nor a snapshot from before: " IO_REMEDY,
+                 ", and there is neither a segment nor a snapshot of what was before: " IO_REMEDY,
                  r->name, candidate->header.last_index);
   return CORACLE_EDAMAGED;
 }
@@ -278,13 +278,14 @@ static int replay_segment(struct recovery *r, size_t i) {
   return r->scan.ending == SEGMENT_DAMAGED ? CORACLE_EDAMAGED : 0;
 }
 
-static int replay(struct recovery *r) {
+static int replay(struct recovery *r, uint64_t *bytes) {
   uint64_t done = 0, all = 0;
   for (size_t i = r->first; i < r->candidates_n; i++) all += r->candidates[i].header.bytes;
   for (size_t i = r->first; i < r->candidates_n; i++) {
     int error = replay_segment(r, i);
     if (error != 0) return error;
     done += r->candidates[i].header.bytes;
+    *bytes += r->scan.end;
     if (r->options->progress != NULL) r->options->progress(r->options->progress_argument, done, all);
   }
   return 0;
@@ -392,7 +393,7 @@ static int recover(struct recovery *r, struct log *log, struct log_found *found)
   if (error == 0) error = choose(r);
   if (error != 0) return error;
   r->place = (struct log_place){.last_index = r->snapshot_index, .last_term = r->snapshot_term};
-  error = replay(r);
+  error = replay(r, &found->bytes);
   if (error != 0) return error;
   settle(r, log);
   error = mend(r, log, found);

@@ -161,6 +161,7 @@ static int find_log(struct disk *disk, struct disk_found *found, struct disk_fau
   if (error != 0) return error;
   found->entries = log.entries; /* they are ours now */
   found->entries_n = log.entries_n;
+  found->log_bytes = log.bytes;
   if (log.cut_bytes > 0)
     snprintf(found->cut, sizeof found->cut,
              "%s: a torn write of %" PRIu64 " bytes at offset %" PRIu64

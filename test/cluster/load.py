@@ -16,10 +16,9 @@ body is made of a number of its own, over and over, so that a part of one in ano
 import http.client
 import random
 import threading
-import time
 from urllib.parse import urlsplit
 
-from client import DEADLINE_S, LOOPBACK, Connection, document_path, wait_until
+from client import DEADLINE_S, Connection, document_path, wait_until
 
 COLLECTION = "torture"
 ANSWER_LIMIT_S = 3.0
@@ -124,9 +123,7 @@ class Client:
             body = make_body(document.id, self.load.new_number(), self.dice.randint(*drawn(self.dice, SIZES)))
         headers = {}
         if method.endswith(" if"):
-            headers = {"If-Match": f'"{document.revision}"'} if document.body is not None else {"If-None-Match": "*"}
-            if method == "DELETE if" and document.body is None:
-                headers = {}
+            headers = self._condition(method, document)
         answer = self._send(document, method.split()[0], body, headers)
         if answer is None or answer.status == 504:
             if method != "GET":
@@ -137,6 +134,12 @@ class Client:
             self.load.stopping.wait(0.01)
         else:
             self._learn(document, method, body, answer)
+
+    def _condition(self, method, document):
+        """One that holds, as far as is known."""
+        if document.body is not None:
+            return {"If-Match": f'"{document.revision}"'}
+        return {"If-None-Match": "*"} if method == "PUT if" else {}
 
     def _learn(self, document, method, body, answer):
         """What a definite answer says."""
@@ -152,8 +155,7 @@ class Client:
         elif answer.status in (200, 404):
             document.observe(revision, answer.body if answer.status == 200 else None)
         elif answer.status in (409, 412):
-            # A retry does not happen here, so the document must be as it is known to be; its bytes are looked at
-            # by the next GET.
+            # Nobody else writes it and nothing is sent twice; its bytes are looked at by the next GET.
             if revision != (document.revision if document.body is not None else 0) and not document.unknown:
                 raise Wrong(f"{method} {document.id} at revision {document.revision}: {answer}")
         else:

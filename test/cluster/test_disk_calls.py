@@ -28,6 +28,7 @@ ROUNDS = 60 if ALL else 3
 CALLS = (*strace.CHANGES, "mkdirat", *strace.READS)
 CALLS_MAX = 300  # of one kind, in a start
 EFFECTS = {"killed": "signal=KILL", "EIO": "error=EIO"}
+FAULT = re.compile(r"(meta-|log|snapshot|lock|data director|the directory).*Input/output error")
 COMES_TO_IT_S = 3.0  # a node under load, to the call
 FAST = ["--heartbeat-ms", "20", "--election-timeout-ms", "200"]
 
@@ -64,8 +65,11 @@ def from_the_disk_thread_on(node, injection):
         node.expected_down = True
         wait_until("it has its disk thread", lambda: has_disk_thread(node), every_s=0.002)
         tracer = strace.attach(node, injection, strace.data_paths(node))
-    yield
-    strace.detach(tracer)
+    try:
+        yield
+    finally:
+        node.kill()
+        strace.detach(tracer)
 
 
 def try_to_write(node, document_id):
@@ -93,7 +97,7 @@ def check_ended(node, effect):
     if status == -9:
         return True  # by us, just when it came to the call
     assert status == 1, node.log()
-    assert re.search(r"(meta-|log|snapshot|lock|data director|the directory).*Input/output error", node.log()), node.log()
+    assert FAULT.search(node.log()), node.log()
     return True
 
 
@@ -146,9 +150,10 @@ def history(tmp_path_factory):
             load.pause()
             shutil.copytree(node.data_dir, kept)
             load.check(survivors_documents(cluster))
+        yield kept, load
     finally:
         cluster.kill_all()
-    return kept, load
+        shutil.rmtree(cluster.folder)
 
 
 @pytest.mark.limit_s(900)

@@ -3,7 +3,6 @@ room that the documents may have."""
 
 import contextlib
 import os
-import time
 
 import mounts
 import pytest

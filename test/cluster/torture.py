@@ -5,7 +5,6 @@ and test_power.py run it."""
 import random
 import time
 
-from client import wait_until
 from documents import put_until_accepted, wait_same
 from load import Load
 

@@ -68,7 +68,8 @@ struct fake_files {
   bool promises_nothing;
   uint64_t crash_after; /* UINT64_MAX: it does not */
   bool crashed;
-  uint64_t picture_after; /* UINT64_MAX: none is to be taken */
+  bool pictures;
+  uint64_t picturable_n; /* changes since */
   struct fake_files *picture;
   bool pictured;                    /* just now: what is begun is done there too, in part */
   struct fake_fault once, randomly; /* randomly: one in `after` */

@@ -128,10 +128,11 @@ static bool in(unsigned operations, enum fake_operation operation) {
   return (operations & FAKE_BIT(operation)) != 0;
 }
 
+/* Of so many changes each is the one that is kept with the same probability. */
 static void take_picture(struct fake_files *f, enum fake_operation operation) {
-  f->pictured = in(FAKE_CHANGES, operation) && f->picture_after != UINT64_MAX && f->picture_after-- == 0;
+  if (!f->pictures || !in(FAKE_CHANGES, operation)) return;
+  f->pictured = random_below(&f->random, ++f->picturable_n) == 0;
   if (!f->pictured) return;
-  f->picture_after = UINT64_MAX;
   fake_files_free(f->picture);
   f->picture = fake_files_copy(f, random_next(&f->random));
 }
@@ -164,14 +165,16 @@ void fake_files_crash_after(struct fake_files *f, uint64_t changes) {
   f->crash_after = changes;
 }
 
-void fake_files_picture_after(struct fake_files *f, uint64_t changes) {
-  f->picture_after = changes;
+void fake_files_picture_one(struct fake_files *f) {
+  fake_files_free(fake_files_picture(f));
+  f->pictures = true;
 }
 
 struct fake_files *fake_files_picture(struct fake_files *f) {
   struct fake_files *picture = f->picture;
   f->picture = NULL;
-  f->picture_after = UINT64_MAX;
+  f->pictures = false;
+  f->picturable_n = 0;
   return picture;
 }
 
@@ -514,8 +517,7 @@ static int fake_list(void *context, const char *name, int (*entry)(void *argumen
 
 static struct fake_files *new_empty(uint64_t seed) {
   struct fake_files *f = memory_zalloc(sizeof *f);
-  *f = (struct fake_files){
-      .random = {seed}, .room_bytes = UINT64_MAX, .crash_after = UINT64_MAX, .picture_after = UINT64_MAX};
+  *f = (struct fake_files){.random = {seed}, .room_bytes = UINT64_MAX, .crash_after = UINT64_MAX};
   f->table = (struct files){.context = f,
                             .open = fake_open,
                             .close = fake_close,

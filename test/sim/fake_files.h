@@ -69,10 +69,10 @@ size_t fake_files_handles(const struct fake_files *); /* open ones */
 void fake_files_crash_after(struct fake_files *, uint64_t changes);
 bool fake_files_has_crashed(const struct fake_files *);
 
-/* The n-th change from now is pictured in its middle, and goes on. */
-void fake_files_picture_after(struct fake_files *, uint64_t changes);
-/* The directory as it was then, as if the process had ended there: the caller's to free. NULL: it did not
- * come to that, or was asked before. */
+/* One of the changes from now on, any, is pictured in its middle, and goes on. */
+void fake_files_picture_one(struct fake_files *);
+/* The directory as it was then, as if the process had ended there: the caller's to free. NULL: there was no
+ * change, or none was to be pictured. */
 struct fake_files *fake_files_picture(struct fake_files *);
 
 /* The process is gone: its handles are closed, all it wrote is there, and not more durable than before.

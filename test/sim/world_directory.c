@@ -339,8 +339,7 @@ static enum directory_result result_of(struct world *w, int node, int error, con
 enum directory_result directory_write(struct world *w, int node) {
   struct world_directory *d = directory_of(w, node);
   struct disk_fault fault = {{0}};
-  if (w->options.disk_faults && world_dice(w, TRY_ONE_IN) == 0)
-    fake_files_picture_after(d->files, world_dice(w, world_dice(w, 2) == 0 ? 3 : CHANGES_PER_BATCH));
+  if (w->options.disk_faults && world_dice(w, TRY_ONE_IN) == 0) fake_files_picture_one(d->files);
   const int error = disk_write(d->writer, d->batch, &fault);
   note_refused_image(w, node);
   return result_of(w, node, error, &fault);

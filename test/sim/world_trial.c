@@ -78,14 +78,11 @@ static bool same_found(const struct disk_found *a, const struct disk_found *b) {
 }
 
 /* Files in which something is not what was written are refused, or hold what they did. */
-static void try_damaged(struct world *w, int node, struct fake_files *files,
-                        const struct disk_found *before) {
-  struct fake_files *copy = fake_files_copy(files, random_next(&w->random));
+static void try_damaged(struct world *w, int node, struct fake_files *copy, const struct disk_found *before) {
   struct disk_found found;
   struct disk_fault fault = {{0}};
   struct disk *writer = NULL;
   char what[160];
-  directory_end(w, copy, world_dice(w, 2) == 0);
   if (fake_files_damage(copy, what)) {
     const int error = directory_open(w, node, copy, &writer, &found, &fault);
     const bool right =
@@ -97,29 +94,31 @@ static void try_damaged(struct world *w, int node, struct fake_files *files,
     disk_free(writer);
   }
   WORLD_CHECK(w, fake_files_handles(copy) == 0);
-  fake_files_free(copy);
 }
 
-/* A process is started on a copy, after an end, goes on a little, and the power fails: what it has found and
- * what it has added must be there. Nor can any of it be lost unnoticed. */
+/* A process is started on a copy, after an end, goes on a little perhaps, and the power fails: what it has
+ * found and what it has added must be there. Nor can any of it be lost unnoticed. */
 static void open_copy(struct world *w, int node, struct fake_files *copy, struct disk_found *found) {
   struct disk_fault fault = {{0}};
   struct disk *writer;
+  const bool goes_on = world_dice(w, 3) != 0;
   fake_files_set_room(copy, UINT64_MAX);
   directory_end(w, copy, world_dice(w, 3) != 0);
   while (world_dice(w, 3) == 0) open_in_vain(w, node, copy);
   if (directory_open(w, node, copy, &writer, found, &fault) != 0)
     world_fail(w, "%c could not be started again if it ended now: %s", 'a' + node, fault.text);
   const uint64_t term = found->raft.term, voted_for = found->raft.voted_for;
-  go_on(w, node, writer, found);
+  if (goes_on) go_on(w, node, writer, found);
   disk_found_close(found);
   disk_free(writer);
   directory_end(w, copy, true);
+  struct fake_files *to_damage = fake_files_copy(copy, random_next(&w->random));
   if (directory_open(w, node, copy, &writer, found, &fault) != 0)
     world_fail(w, "%c could not be started twice if it ended now: %s", 'a' + node, fault.text);
   disk_free(writer);
-  if (world_dice(w, 2) == 0) try_damaged(w, node, copy, found);
-  take_back(w, found);
+  if (world_dice(w, 2) == 0) try_damaged(w, node, to_damage, found);
+  fake_files_free(to_damage);
+  if (goes_on) take_back(w, found);
   found->raft.term = term;
   found->raft.voted_for = voted_for;
 }
