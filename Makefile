@@ -8,7 +8,7 @@ CORACLE = $(BUILD)/release/coracle
 CTEST = ctest -j$(JOBS) --output-on-failure --no-tests=error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test asan coverage mutants fuzz torture torture-processes torture-power torture-sim \
+.PHONY: help setup demo build test asan coverage mutants model fuzz torture torture-processes torture-power torture-sim \
   bench-failover bench-restart bench-snapshot format clean
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo 'make asan            all tests with the address and undefined-behaviour sanitizers'
 	@echo 'make coverage        which lines of the consensus core and the joining the tests run'
 	@echo 'make mutants         puts known bugs back in and shows that the tests find them'
+	@echo 'make model           the models of founding, joining and membership, searched to the end with Spin'
 	@echo 'make fuzz            the fuzz targets, MINUTES=10 each; needs clang'
 	@echo 'make torture         the three that follow, one after the other'
 	@echo 'make torture-processes  nodes killed under load in ROUNDS=300 rounds, and at each call to the disk'
@@ -68,6 +69,10 @@ coverage: $(BUILD)/coverage/build.ninja
 # Known bugs put back in, each of which some test must find.
 mutants: setup
 	python3 -B test/mutants/run.py $(BUILD)/mutants $(ARGS)
+
+# What is ours and not Raft's, as models: every state of them.
+model: setup
+	@sh test/model/run.sh
 
 # What is found stays in $(BUILD)/fuzz/found; the corpus, in $(BUILD)/fuzz/corpus, is gone on with the next time.
 fuzz: MINUTES := 10

@@ -25,6 +25,7 @@ python3-pytest
 python3-nacl
 gcovr
 patch
+spin
 iproute2
 nftables
 e2fsprogs

@@ -164,7 +164,9 @@ void bind_yield(struct join *j, const char *why) {
 static void hear_cluster_while_fresh(struct join *j, const struct join_datagram *datagram,
                                      const struct join_card *card) {
   char cluster[2 * JOIN_CLUSTER_BYTES + 1];
-  if (!card->established && !card->leader) return; /* such a node will itself yield */
+  /* Such a node will itself yield, unless it has a disk: then it may be the founder, who is about to lead
+   * again, or wait for it. (Across hosts nobody founds beside it anyway, see peers.c.) */
+  if (!card->established && !card->leader && (card->memory_storage || join_has_peers(j))) return;
   const bool news = !bind_hears_foreign_cluster(j);
   j->foreign_heard_ms = j->now_ms;
   snprintf(j->foreign, sizeof j->foreign,
@@ -182,10 +184,12 @@ static bool gives_way(const struct join *j, const struct join_situation *s,
   return join_leads(s) && address_compare(&datagram->source, &j->options.election) < 0;
 }
 
-/* Across hosts, where every node can be asked, a learner yields for nobody: its leader does, if it has one,
- * and else it finds out whether its vote is needed (orphan.c). */
+/* A learner that hears its leader yields for nobody: its leader does, and may just have made it a voter.
+ * Without one it finds out, across hosts, where every node can be asked, whether its vote is needed
+ * (orphan.c). */
 static bool leaves_it_to_others(const struct join *j, const struct join_situation *s) {
-  return join_has_peers(j) && s->member && !s->raft.voter && (join_hears_leader(s) || orphan_waits(j, s));
+  if (!s->member || s->raft.voter) return false;
+  return join_hears_leader(s) || (join_has_peers(j) && orphan_waits(j, s));
 }
 
 /* Two clusters have met. The unestablished one yields. Two established ones never merge: that is for people
@@ -201,7 +205,8 @@ void bind_hear_card(struct join *j, const struct join_situation *s, const struct
   }
   if (memcmp(datagram->cluster, j->cluster, JOIN_CLUSTER_BYTES) == 0) return;
   if (!s->established) {
-    if (card->established && !leaves_it_to_others(j, s))
+    if (leaves_it_to_others(j, s)) return;
+    if (card->established)
       bind_yield(j, "an established cluster was met");
     else if (card->leader && gives_way(j, s, datagram) && !orphan_waits(j, s))
       bind_yield(j, "another has the election address, or a lower one");

@@ -72,7 +72,7 @@ def test_the_restarted_found_nothing_and_say_why(forgetful_trio, survivor_and_de
     survivor, restarted, kept = survivor_and_dead
     for node in restarted:
         node.start()
-    for node in restarted:
+    for node in [survivor, *restarted]:
         refused = wait_refused(node, "PUT", "/v1/collections/items/new", b"{}")
         assert refused.code == "no_leader"
     old_cluster = survivor.view()["cluster_id"]

@@ -1,12 +1,18 @@
 /* How three nodes that know one UDP address become one cluster: bind, listen, found, yield, join; and what
- * crashes, wipes and bad luck with datagrams do to that. README.md says what is modelled and what is not.
+ * crashes, wipes and bad luck with datagrams do to that. README.md says what is modelled and what is not, and
+ * run.sh which bounds are searched.
  *
  * Time goes in rounds of one heartbeat, in which every node that runs has its turn once. A datagram arrives
- * before anybody's next turn; LOSSES of them, whichever, are lost instead, or come late (in this round or the
- * next), or come twice. Names are those of src/join/.
+ * before anybody's next turn, unless it is one of those that are lost, late or doubled. Names are those of
+ * src/join/.
  *
- *   -DDURABLE   nodes keep their data; a crashed one comes back with it, a wiped one without, under a new id.
- *               Without: memory storage, where every node that ends is as good as wiped. */
+ *   -DDURABLE      nodes keep their data; a crashed one comes back with it, a wiped one without, under a
+ *                  new id. Without it: memory storage, where to end is to be wiped, and CRASHES must be 0.
+ *   -DCRASHES=n, -DWIPES=n   so many in all, at any time
+ *   -DLOSSES=n     so many datagrams, whichever, do not arrive
+ *   -DDELAYS=n     so many come late (in this round or the next), or come a second time then
+ *   -DLATE_OFFERS  ... but only offers of a leader that is gone: that has been wiped since, or has yielded
+ *   -DMUTANT_...   takes a rule out */
 
 #define LISTEN 4 /* heartbeats that a fresh holder of the address listens */
 #ifndef ET
@@ -23,6 +29,9 @@
 #endif
 #ifndef WIPES
 #define WIPES 1
+#endif
+#if !defined(DURABLE) && CRASHES != 0
+#error "with memory storage every crash is a wipe"
 #endif
 #define SLOTS 2              /* datagrams under way at a time */
 #define CALM_ROUNDS (5 * ET) /* by then all is well when nothing more goes wrong */
@@ -72,14 +81,14 @@
 bit up[4];       /* its process runs */
 byte cluster[4]; /* 0: fresh */
 byte log[4];
-byte leader[4];  /* whom it hears; itself: it leads */
-byte lonely[4];  /* how long it has had no leader, as far as that matters to it */
-byte foreign[4]; /* fresh: how long a cluster that it heard of keeps it from founding */
+byte leader[4];   /* whom it hears; itself: it leads */
+byte lonely[4];   /* how long it has had no leader, as far as that matters to it */
+byte foreign[4];  /* fresh: how long a cluster that it heard of keeps it from founding */
 bit done[4];     /* has had its turn in this round */
-byte tokens[4];  /* leader: whose credentials it has, bits */
-byte teacher[4]; /* adopted: who offered */
+byte tokens[4];   /* leader: whose credentials it has, bits */
+byte teacher[4];  /* adopted: who offered */
 byte learners[4]; /* in its log, as long as there is one voter, bits; durable too */
-byte awake[4];   /* how long it has been up, to 3; of interest to the claims only */
+byte awake[4];    /* how long it has been up, to 3; of interest to the claims only */
 
 byte holder;   /* of the election address */
 byte listened; /* how long, if it is fresh */
@@ -89,7 +98,7 @@ byte founder[4];
 byte voters[4];  /* of its PROMOTED configuration, bits */
 byte yielded[4]; /* ids given up by yielding, bits */
 byte wiped[4];   /* ids that went with their data, bits */
-byte apart;      /* PAIRs of which one was founded while the other was silent */
+byte apart;      /* PAIRs of which one became established while the other was silent */
 
 byte crashes = CRASHES;
 byte wipes = WIPES;
@@ -98,7 +107,7 @@ byte delays = DELAYS;
 
 short mail[SLOTS]; /* sorted, so that their order makes no difference; NONE at the end */
 
-hidden byte at_, i, k, m_, c_, n_, to_, rounds;
+hidden byte i, k, m_, c_, n_, to_, rounds;
 hidden byte yields;
 hidden short moved, other, letter;
 
@@ -112,7 +121,8 @@ hidden short moved, other, letter;
                       : log[n] != EMPTY && founder[cluster[n]] == (n) && !(gone(cluster[n]) >> (n) & 1))
 
 /* orphan.c: a learner of a founder that may come back waits for it, until it knows that the founder's data is
- * gone (its process says so, or another in its place, which holds the address) and that no other learner knows more or is missing. */
+ * gone (its process says so, or another in its place, which holds the address), and that no other learner
+ * knows more or is missing. */
 #define is_orphan(n) (!is_established(n) && !is_voter(n) && leader[n] == 0)
 #ifdef DURABLE
 #define waits(n) (is_orphan(n) && log[n] == TAUGHT)
@@ -137,53 +147,7 @@ hidden short moved, other, letter;
   (is_voter(n) && leader[n] == 0 &&                                                                          \
    (log[n] != PROMOTED || (grants(1, n) + grants(2, n) + grants(3, n)) * 2 > COUNT(voters[cluster[n]])))
 
-/* ---- Claims ---- */
-
-/* (a) Two established clusters, and neither was founded while the other had nobody there to be heard. */
-#define are_rivals(x, y)                                                                                     \
-  (is_established(x) && is_established(y) && cluster[x] != cluster[y] &&                                     \
-   !(apart & PAIR(cluster[x], cluster[y])))
-inline check_one_cluster() {
-  assert(!are_rivals(1, 2) && !are_rivals(1, 3) && !are_rivals(2, 3));
-}
-
-/* (a) A node of an established cluster that has run for three heartbeats is heard by who listens. */
-#define speaks(m) (up[m] && cluster[m] != 0 && awake[m] == 3)
-#define is_overlooked(m) (speaks(m) && is_established(m))
-inline check_nobody_is_overlooked() {
-  assert(!is_overlooked(1) && !is_overlooked(2) && !is_overlooked(3));
-}
-
-/* (b) To yield is to forget, so no configuration in any log may count on who yields. */
-#define counts_on(m, n, c) (cluster[m] == (c) && log[m] == PROMOTED && has_vote(n, c))
-inline check_nobody_counts_on(n, c) {
-  assert(!is_established(n));
-  assert(!counts_on(1, n, c) && !counts_on(2, n, c) && !counts_on(3, n, c));
-}
-
-/* (c) One leader that all who run follow, as voters if there are two. */
-#define follows(m, l) (!up[m] || (cluster[m] == cluster[l] && leader[m] == (l)))
-#define up_n (up[1] + up[2] + up[3])
-#define leads_all(l)                                                                                         \
-  (up[l] && leads(l) && follows(1, l) && follows(2, l) && follows(3, l) && (up_n == 1 || log[l] == PROMOTED))
-#define is_well (up_n == 0 || leads_all(1) || leads_all(2) || leads_all(3))
-
-/* ... unless a majority is wiped or down, or two established clusters have met: that is for people to decide.
- * Who yielded has taken itself away, and is no excuse. */
-#define is_down(n, c) (!up[n] && cluster[n] == (c))
-#define down(c) (is_down(1, c) << 1 | is_down(2, c) << 2 | is_down(3, c) << 3)
-#define config(m) (log[m] == PROMOTED -> voters[cluster[m]] : BIT(founder[cluster[m]]))
-#define lacks_majority(m)                                                                                    \
-  (up[m] && is_established(m) &&                                                                             \
-   COUNT(config(m) & ~(wiped[cluster[m]] | down(cluster[m]))) * 2 <= COUNT(config(m)))
-#define have_met(x, y) (is_established(x) && is_established(y) && cluster[x] != cluster[y])
-#define two_are_established (have_met(1, 2) || have_met(1, 3) || have_met(2, 3))
-/* Or a learner waits for who is not there, or not there any more. */
-#define is_missing(m, n) ((learners[n] >> (m) & 1 || (m) == founder_of(n)) && !up[m])
-#define waits_in_vain(n) (up[n] && waits(n) && (is_missing(1, n) || is_missing(2, n) || is_missing(3, n)))
-#define is_excused                                                                                           \
-  (lacks_majority(1) || lacks_majority(2) || lacks_majority(3) || two_are_established ||                     \
-   waits_in_vain(1) || waits_in_vain(2) || waits_in_vain(3))
+#include "founding_claims.pml"
 
 /* ---- Datagrams ---- */
 
@@ -285,18 +249,23 @@ inline tidy_all() {
   tidy(3, PAIR(1, 3) | PAIR(2, 3))
 }
 
+/* Cluster c_ becomes established. */
 inline note_apart(m) {
   if
-  :: cluster[m] != 0 && !speaks(m) -> apart = apart | PAIR(c_, cluster[m])
+  :: is_established(m) && cluster[m] != c_ && is_silent(cluster[m]) -> apart = apart | PAIR(c_, cluster[m])
   :: else
   fi
+}
+
+inline establish(n) {
+  c_ = cluster[n];
+  note_apart(1); note_apart(2); note_apart(3)
 }
 
 inline found(n) {
   check_nobody_is_overlooked();
   c_ = (is_unused(1) -> 1 : (is_unused(2) -> 2 : 3));
   tidy_all();
-  note_apart(1); note_apart(2); note_apart(3);
   cluster[n] = c_; log[n] = FOUNDED; founder[c_] = n;
   listened = 0;
   become_leader(n)
@@ -384,11 +353,7 @@ inline hear_card_while_fresh(n, x) {
 #else
 #define is_led(n) (leader[n] != 0 && !leads(n))
 #endif
-#ifdef MUTANT_WAITING_LEARNERS_YIELD
-#define stays(n, x) is_led(n)
-#else
 #define stays(n, x) (is_led(n) || (waits(n) && !IS_ESTABLISHED(x)))
-#endif
 
 /* bind_hear_card() */
 inline hear_card(n, x) {
@@ -502,55 +467,7 @@ inline wipe(n) {
   cluster[n] = 0; log[n] = EMPTY; learners[n] = 0
 }
 
-/* ---- Streams and what goes over them ---- */
-
-#define can_link(l, m)                                                                                       \
-  (up[l] && up[m] && leads(l) && cluster[m] == cluster[l] && leader[m] != (l) && !leads(m) &&                \
-   (log[m] != EMPTY || tokens[l] >> (m) & 1) && log[m] <= log[l])
-#define is_linked(l, m) (up[l] && up[m] && (l) != (m) && leads(l) && leader[m] == (l) && cluster[m] == cluster[l])
-#define is_taught(l, m) (is_linked(l, m) && log[m] >= TAUGHT && learners[m] == learners[l])
-#define taught(l) (is_taught(l, 1) << 1 | is_taught(l, 2) << 2 | is_taught(l, 3) << 3)
-
-/* A learner gets what is committed. */
-#define has_it(m, l) (cluster[m] == cluster[l] && log[m] == PROMOTED && has_vote(m, cluster[l]))
-#define can_send(l, m)                                                                                       \
-  (is_linked(l, m) && (log[m] < log[l] || learners[m] != learners[l]) &&                                                                     \
-   (log[l] != PROMOTED || has_vote(m, cluster[l]) ||                                                         \
-    (has_it(1, l) + has_it(2, l) + has_it(3, l)) * 2 > COUNT(voters[cluster[l]])))
-#define can_promote(l) (up[l] && leads(l) && log[l] < PROMOTED && taught(l) != 0)
-
-inline link(l, m) {
-  leader[m] = l; lonely[m] = 0; teacher[m] = 0; foreign[m] = 0;
-  release_address(m);
-  tokens[l] = tokens[l] & ~BIT(m);
-  if
-  :: log[l] == FOUNDED -> log[l] = TAUGHT
-  :: else
-  fi;
-  if
-  :: log[l] < PROMOTED -> learners[l] = learners[l] | BIT(m)
-  :: else
-  fi
-}
-
-inline send(l, m) {
-  log[m] = log[l];
-  learners[m] = learners[l]
-}
-
-/* As sole voter: all learners that have the newest configuration, in one step. */
-inline promote(l) {
-  voters[cluster[l]] = BIT(l) | taught(l);
-  yielded[cluster[l]] = yielded[cluster[l]] & ~voters[cluster[l]]; /* those were other ids of theirs */
-  wiped[cluster[l]] = wiped[cluster[l]] & ~voters[cluster[l]];
-  log[l] = PROMOTED;
-  learners[l] = 0
-}
-
-#define is_streaming(l, m) (can_link(l, m) || can_send(l, m))
-#define some_are_streaming                                                                                   \
-  (is_streaming(1, 2) || is_streaming(1, 3) || is_streaming(2, 1) || is_streaming(2, 3) ||                   \
-   is_streaming(3, 1) || is_streaming(3, 2))
+#include "founding_streams.pml"
 
 /* ---- The end of a round ---- */
 
@@ -588,60 +505,33 @@ inline end_round() {
 #define is_done(n) (!up[n] || done[n])
 #define is_ready(n) (up[n] && !done[n] && ((n) == 1 || is_done(1)) && ((n) != 3 || is_done(2)))
 #define round_is_over                                                                                        \
-  (is_done(1) && is_done(2) && is_done(3) && !some_mail_is(YOUNG) && !some_mail_is(LAST) && !some_are_streaming)
+  (is_done(1) && is_done(2) && is_done(3) && !some_mail_is(YOUNG) && !some_mail_is(LAST) &&                  \
+   !some_are_streaming)
 
-/* ---- When nothing more goes wrong ---- */
-
-/* What happens then, in one of its orders. */
-inline stream_calmly(l, m) {
-  if
-  :: can_link(l, m) -> link(l, m)
-  :: else
-  fi;
-  if
-  :: can_send(l, m) -> send(l, m)
-  :: else
-  fi
-}
-
-inline calm_down() {
-  rounds = 0;
-  do
-  :: is_well || is_excused -> break
-  :: else ->
-     if
-     :: mail[0] != NONE -> deliver(0, 0)
-     :: mail[0] == NONE && some_are_streaming ->
-        stream_calmly(1, 2); stream_calmly(1, 3); stream_calmly(2, 1);
-        stream_calmly(2, 3); stream_calmly(3, 1); stream_calmly(3, 2)
-     :: mail[0] == NONE && !some_are_streaming && (can_promote(1) || can_promote(2) || can_promote(3)) ->
-        n_ = (can_promote(1) -> 1 : (can_promote(2) -> 2 : 3));
-        promote(n_)
-     :: else ->
-        n_ = (is_ready(1) -> 1 : (is_ready(2) -> 2 : (is_ready(3) -> 3 : 0)));
-        if
-        :: n_ != 0 -> turn(n_)
-        :: else -> end_round(); rounds++; assert(rounds < CALM_ROUNDS) /* claim (c) */
-        fi
-     fi
-  od
-}
+#include "founding_calm.pml"
 
 /* ---- All that may happen ---- */
 
 #define NODE(n)                                                                                              \
   :: d_step { !up[n] -> up[n] = 1; awake[n] = (is_fresh(n) -> 3 : 0) }                                       \
   :: d_step { is_ready(n) && !some_mail_is(YOUNG) && has_room -> turn(n); skip }                             \
-  :: d_step { up[n] && leads(n) && log[n] < COMMAND -> log[n] = COMMAND; check_one_cluster() }               \
+  :: d_step { up[n] && leads(n) && log[n] < COMMAND -> write(n); check_one_cluster() }                       \
   :: d_step { can_promote(n) -> promote(n); check_one_cluster() }                                            \
   :: d_step { up[n] && crashes > 0 -> crashes--; stop(n); skip }                                             \
   :: d_step { !is_fresh(n) && wipes > 0 -> wipes--; wipe(n); skip }
 
+#ifdef LATE_OFFERS
+#define is_offer_of_the_past(x) (KIND(x) == OFFER && CLUSTER(x) != cluster[FROM(x)])
+#define may_be_late(slot) (is_young(slot) && delays > 0 && is_offer_of_the_past(mail[slot]))
+#else
+#define may_be_late(slot) (is_young(slot) && delays > 0)
+#endif
+
 #define MAIL(slot)                                                                                           \
   :: d_step { is_due(slot) -> deliver(slot, 0); skip }                                                       \
   :: d_step { is_young(slot) && losses > 0 -> losses--; take_out(slot); skip }                               \
-  :: d_step { is_young(slot) && delays > 0 -> delays--; delay(slot); skip }                                  \
-  :: d_step { is_young(slot) && delays > 0 && has_room -> delays--; deliver(slot, 1); skip }
+  :: d_step { may_be_late(slot) -> delays--; delay(slot); skip }                                             \
+  :: d_step { may_be_late(slot) && has_room -> delays--; deliver(slot, 1); skip }
 
 #define STREAM(l, m)                                                                                         \
   :: d_step { can_link(l, m) -> link(l, m); check_one_cluster() }                                            \

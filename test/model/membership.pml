@@ -3,7 +3,12 @@
  * hearing that it is there. README.md says what is modelled and what is not. Names are those of src/raft/.
  *
  * Servers are 0 to 3, 0 has founded the cluster; 3 is the process that is started in the place of one that
- * ended, with a new id and no data. Whoever is no voter is a learner of every leader. */
+ * ended, with a new id and no data. Whoever is no voter is a learner of every leader. Any leader may remove
+ * any voter at any time, whatever its reason: that the core bears it is more than joining asks of it.
+ *
+ *   -DCRASHES=n, -DWIPES=n   so many in all, at any time: a crash leaves what is durable, a wipe nothing
+ *   -DTERMS=n, -DENTRIES=n   elections and entries go so far, before all is calm
+ *   -DMUTANT_...             takes a rule out */
 
 #ifndef CRASHES
 #define CRASHES 1
@@ -118,7 +123,8 @@ inline follow(n) {
 #else
 #define may_send(l) (durable[l] >= sole[l])
 #endif
-#define can_send(l, n) (up[l] && up[n] && leads[l] && term[n] <= term[l] && !(leads[n] && term[n] == term[l]) && may_send(l))
+#define can_send(l, n)                                                                                       \
+  (up[l] && up[n] && leads[l] && term[n] <= term[l] && !(leads[n] && term[n] == term[l]) && may_send(l))
 
 /* One entry, or none, and the commit index; and the answer. What was committed is never truncated. */
 inline send(l, n) {
@@ -157,7 +163,9 @@ inline send(l, n) {
 #else
 #define is_own(l, index) (TERM(log[AT(l, index)]) == term[l])
 #endif
-#define can_commit(l, index) (up[l] && leads[l] && commit[l] < (index) && (index) <= last[l] && is_own(l, index) && majority_has(l, index))
+#define can_commit(l, index)                                                                                 \
+  (up[l] && leads[l] && commit[l] < (index) && (index) <= last[l] && is_own(l, index) &&                     \
+   majority_has(l, index))
 
 /* Claim (b): what was committed stays so, whoever counts. */
 inline advance_commit(l, index) {
@@ -176,10 +184,11 @@ inline advance_commit(l, index) {
 
 /* ---- Elections ---- */
 
-#define is_up_to_date(n, m) (last_term(n) > last_term(m) || (last_term(n) == last_term(m) && last[n] >= last[m]))
+#define is_up_to_date(n, m)                                                                                  \
+  (last_term(n) > last_term(m) || (last_term(n) == last_term(m) && last[n] >= last[m]))
 #define grants(m, n) (up[m] && (m) != (n) && is_up_to_date(n, m))
 #define max_term(t, m, bits) ((bits) >> (m) & 1 && term[m] > (t) -> term[m] : (t))
-/* `bits` are those who vote for n, itself among them: they are voters in its configuration, and a majority. */
+/* `bits` are those who vote for n: voters in its configuration, and a majority of them. */
 #define may_vote(m, n, bits) (!((bits) >> (m) & 1) || (m) == (n) || grants(m, n))
 /* A leader that has removed itself and ended before that was committed may be the only one that can win
  * (section 4.2.2). */
@@ -189,8 +198,8 @@ inline advance_commit(l, index) {
 #define is_candidate(n) (is_voter(n) || latest[n] > commit[n])
 #endif
 #define can_win(n, bits)                                                                                     \
-  (up[n] && !leads[n] && is_candidate(n) && ((bits) & ~voters_of(n)) == 0 && COUNT(bits) * 2 > COUNT(voters_of(n)) &&           \
-   ((bits) >> (n) & 1 || !is_voter(n)) && \
+  (up[n] && !leads[n] && is_candidate(n) && ((bits) & ~voters_of(n)) == 0 &&                                 \
+   COUNT(bits) * 2 > COUNT(voters_of(n)) && ((bits) >> (n) & 1 || !is_voter(n)) &&                           \
    may_vote(0, n, bits) && may_vote(1, n, bits) && may_vote(2, n, bits) && may_vote(3, n, bits))
 
 inline vote(m, n, bits) {
@@ -243,18 +252,13 @@ inline change(l, bits) {
   fi
 }
 
-#define keeps_up(l, n) (up[n] && (n) != (l) && !(voters_of(l) >> (n) & 1) && MATCH(l, n) >= latest[l] && MATCH(l, n) > 0)
+#define keeps_up(l, n)                                                                                       \
+  (up[n] && (n) != (l) && !(voters_of(l) >> (n) & 1) && MATCH(l, n) >= latest[l] && MATCH(l, n) > 0)
 #define keeping_up(l) (keeps_up(l, 0) | keeps_up(l, 1) << 1 | keeps_up(l, 2) << 2 | keeps_up(l, 3) << 3)
-#ifdef MUTANT_PROMOTE_ONE_BY_ONE
-#define promotes_all(l) 0
-#elif defined(MUTANT_PROMOTE_SEVERAL)
-#define promotes_all(l) 1
-#else
 #define promotes_all(l) (COUNT(voters_of(l)) == 1)
-#endif
 
-/* Which of them was added and may be taken back: the latest configuration, of this term and not committed, has
- * this one voter more than the committed one. `base` is that one's index. */
+/* What may be taken back: the latest configuration, of this term and not committed, if it has one voter more
+ * than the committed one. `base` is that one's index. */
 #define is_pending(l) (up[l] && leads[l] && latest[l] > commit[l])
 #ifdef MUTANT_CANCEL_IN_ANOTHER_TERM
 #define is_of_own_term(l) 1
@@ -322,7 +326,8 @@ inline calm_leader(l) {
   fi;
   if
   :: change_is_possible(l) && first_dead(l) != 0 &&
-     reached(voters_of(l) & ~BIT(lowest(first_dead(l)))) -> change(l, voters_of(l) & ~BIT(lowest(first_dead(l))))
+     reached(voters_of(l) & ~BIT(lowest(first_dead(l)))) ->
+     change(l, voters_of(l) & ~BIT(lowest(first_dead(l))))
   :: change_is_possible(l) && first_dead(l) == 0 && keeping_up(l) != 0 ->
      if
      :: promotes_all(l) -> change(l, voters_of(l) | keeping_up(l))
@@ -383,23 +388,36 @@ inline calm_down() {
 
 #define may_append(l) (last[l] < ENTRIES)
 
-#define SEND(l, n) :: d_step { can_send(l, n) && (MATCH(l, n) < last_to_send(l, n) || commit[n] < commit[l] || term[n] < term[l]) -> send(l, n); skip }
-#define ELECT(n, bits) :: d_step { can_win(n, bits) && may_append(n) && term[n] < TERMS && next_term_is_low(bits) -> elect(n, bits); skip }
-#define is_low(m, bits) (!((bits) >> (m) & 1) || term[m] < TERMS)
-#define next_term_is_low(bits) (is_low(0, bits) && is_low(1, bits) && is_low(2, bits) && is_low(3, bits))
+#define SEND(l, n)                                                                                           \
+  :: d_step { can_send(l, n) && is_behind(n, l) -> send(l, n); skip }
+#define is_behind(n, l) (MATCH(l, n) < last_to_send(l, n) || commit[n] < commit[l] || term[n] < term[l])
 #define COMMIT(l, index) :: d_step { can_commit(l, index) -> advance_commit(l, index); skip }
 
+#define ELECT(n, bits)                                                                                       \
+  :: d_step { can_win(n, bits) && may_append(n) && term[n] < TERMS && all_are_low(bits) ->                   \
+     elect(n, bits); skip }
+#define is_low(m, bits) (!((bits) >> (m) & 1) || term[m] < TERMS)
+#define all_are_low(bits) (is_low(0, bits) && is_low(1, bits) && is_low(2, bits) && is_low(3, bits))
+
+#define may_change(l) (may_append(l) && change_is_possible(l))
 #ifdef MUTANT_SWAP
-#define REMOVE(l, n) :: d_step { may_append(l) && change_is_possible(l) && (l) != (n) && voters_of(l) >> (n) & 1 && keeps_up(l, 3) -> change(l, (voters_of(l) & ~BIT(n)) | BIT(3)); skip }
+#define REMOVE(l, n)                                                                                         \
+  :: d_step { may_change(l) && (l) != (n) && voters_of(l) >> (n) & 1 && keeps_up(l, 3) ->                    \
+     change(l, (voters_of(l) & ~BIT(n)) | BIT(3)); skip }
 #else
-#define REMOVE(l, n) :: d_step { may_append(l) && change_is_possible(l) && voters_of(l) != BIT(n) && voters_of(l) >> (n) & 1 -> change(l, voters_of(l) & ~BIT(n)); skip }
+#define REMOVE(l, n)                                                                                         \
+  :: d_step { may_change(l) && voters_of(l) != BIT(n) && voters_of(l) >> (n) & 1 ->                          \
+     change(l, voters_of(l) & ~BIT(n)); skip }
 #endif
-#define PROMOTE(l, n) :: d_step { may_append(l) && change_is_possible(l) && !promotes_all(l) && keeps_up(l, n) -> change(l, voters_of(l) | BIT(n)); skip }
-#define PROMOTE_ALL(l) :: d_step { may_append(l) && change_is_possible(l) && promotes_all(l) && keeping_up(l) != 0 -> change(l, voters_of(l) | keeping_up(l)); skip }
+#define PROMOTE(l, n)                                                                                        \
+  :: d_step { may_change(l) && !promotes_all(l) && keeps_up(l, n) ->                                         \
+     change(l, voters_of(l) | BIT(n)); skip }
+#define PROMOTE_ALL(l)                                                                                       \
+  :: d_step { may_change(l) && promotes_all(l) && keeping_up(l) != 0 ->                                      \
+     change(l, voters_of(l) | keeping_up(l)); skip }
 
 #define SERVER(n)                                                                                            \
   :: d_step { up[n] && leads[n] && durable[n] < last[n] -> durable[n] = last[n] }                            \
-  :: d_step { up[n] && leads[n] && may_append(n) && COMMANDS -> append(n, ENTRY(term[n], 0)); skip }                     \
   :: d_step { is_pending(n) && may_append(n) -> cancel(n); skip }                                            \
   :: d_step { up[n] && crashes > 0 -> crashes--; stop(n); skip }                                             \
   :: d_step { up[n] && wipes > 0 -> wipes--; lose_all(n); skip }                                             \
@@ -408,17 +426,13 @@ inline calm_down() {
   COMMIT(n, 1) COMMIT(n, 2) COMMIT(n, 3) COMMIT(n, 4) COMMIT(n, 5)                                           \
   ELECT(n, BIT(n))
 
-#define TWO(n, a, b, c)                                                                                      \
-  SEND(n, a) SEND(n, b) SEND(n, c) REMOVE(n, n) REMOVE(n, a) REMOVE(n, b) REMOVE(n, c)                                  \
+#define WITH(n, a, b, c)                                                                                     \
+  SEND(n, a) SEND(n, b) SEND(n, c) REMOVE(n, n) REMOVE(n, a) REMOVE(n, b) REMOVE(n, c)                       \
   PROMOTE(n, a) PROMOTE(n, b) PROMOTE(n, c)                                                                  \
   ELECT(n, BIT(n) | BIT(a)) ELECT(n, BIT(n) | BIT(b)) ELECT(n, BIT(n) | BIT(c))                              \
   ELECT(n, BIT(a)) ELECT(n, BIT(b)) ELECT(n, BIT(c))                                                         \
   ELECT(n, BIT(a) | BIT(b)) ELECT(n, BIT(a) | BIT(c)) ELECT(n, BIT(b) | BIT(c))                              \
   ELECT(n, BIT(n) | BIT(a) | BIT(b)) ELECT(n, BIT(n) | BIT(a) | BIT(c)) ELECT(n, BIT(n) | BIT(b) | BIT(c))
-
-#ifndef COMMANDS
-#define COMMANDS 0
-#endif
 
 init {
   d_step {
@@ -430,7 +444,7 @@ init {
   }
   do
   SERVER(0) SERVER(1) SERVER(2) SERVER(3)
-  TWO(0, 1, 2, 3) TWO(1, 0, 2, 3) TWO(2, 0, 1, 3) TWO(3, 0, 1, 2)
+  WITH(0, 1, 2, 3) WITH(1, 0, 2, 3) WITH(2, 0, 1, 3) WITH(3, 0, 1, 2)
   :: d_step { 1 -> calm_down(); skip }; break
   od
 }

@@ -189,11 +189,15 @@ static void storm_again(struct sim *s, int node) {
   s->restart_ms[node] = world_now_ms(s->world) + sim_dice(s, ELECTION_TIMEOUT_MS / 4);
 }
 
-static bool wipe(struct sim *s, int node) {
-  if (!may_wipe(s, node)) return false;
+static void begin_anew(struct sim *s, int node) {
   if (world_is_running(s->world, node)) world_kill(s->world, node);
   world_wipe(s->world, node);
   restart_later(s, node);
+}
+
+static bool wipe(struct sim *s, int node) {
+  if (!may_wipe(s, node)) return false;
+  begin_anew(s, node);
   return true;
 }
 
@@ -208,13 +212,24 @@ static bool make_foreign(struct sim *s, int node) {
   return true;
 }
 
+static bool is_in_foreign(const struct sim *s, int node) {
+  const struct process *p = &s->world->processes[node];
+  const uint8_t *own = p->node != NULL ? join_cluster(p->node->join) : p->disk.cluster;
+  struct cluster_record **record;
+  for (size_t i = 0; (record = queue_at(&s->world->clusters, i)) != NULL; i++)
+    if ((*record)->foreign && memcmp((*record)->id, own, CLUSTER_ID_BYTES) == 0) return true;
+  return false;
+}
+
+/* It may have taken others in: who had nothing yet of the cluster that it was to belong to joins the one that
+ * it hears. */
 static void end_foreign(struct sim *s) {
   const int node = s->foreign;
   if (node < 0) return;
   s->foreign = -1;
-  if (world_is_running(s->world, node)) world_kill(s->world, node);
-  world_wipe(s->world, node);
-  restart_later(s, node);
+  begin_anew(s, node);
+  for (int i = 0; i < s->plan.nodes; i++)
+    if (is_in_foreign(s, i)) begin_anew(s, i);
 }
 
 /* Somebody takes a node out of the cluster, the leader perhaps. It stays out until its data is deleted. */

@@ -345,16 +345,30 @@ enum directory_result directory_write(struct world *w, int node) {
   return result_of(w, node, error, &fault);
 }
 
-/* One snapshot is enough. */
+/* What a segment says of the log before it. */
+static uint64_t begins_after(struct world *w, int node, const char *segment) {
+  enum { LAST_INDEX_OFFSET = 64 };
+  struct bytes content = {0};
+  WORLD_CHECK(w, fake_files_content(directory_of(w, node)->files, segment, &content));
+  struct reader r = reader_of(content.data + LAST_INDEX_OFFSET, sizeof(uint64_t));
+  const uint64_t index = get_u64(&r);
+  bytes_close(&content);
+  return index;
+}
+
+/* One snapshot is enough, and so are the segments with what comes after it. */
 static void check_tidied(struct world *w, int node) {
-  size_t n, snapshots = 0;
+  const uint64_t snapshot = w->processes[node].disk.snapshot.index;
+  size_t n, snapshots = 0, segments = 0;
   char **names = fake_files_names(directory_of(w, node)->files, &n);
   for (size_t i = 0; i < n; i++) {
     snapshots += strncmp(names[i], "snapshot/", 9) == 0 && strcmp(names[i], "snapshot/incoming") != 0;
+    if (strncmp(names[i], "log/", 4) == 0 && strcmp(names[i], "log/spare") != 0 && segments++ > 0)
+      WORLD_CHECK(w, begins_after(w, node, names[i]) >= snapshot);
     free(names[i]);
   }
   free(names);
-  WORLD_CHECK(w, snapshots == (w->processes[node].disk.snapshot.index > 0));
+  WORLD_CHECK(w, snapshots == (snapshot > 0));
 }
 
 enum directory_result directory_tidy(struct world *w, int node) {

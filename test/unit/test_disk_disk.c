@@ -19,7 +19,14 @@
 
 #include <cmocka.h>
 
-enum { ITEMS = 40, SEGMENT_BYTES = 4096, ENTRIES_MAX = 1000, IMAGE_BYTES_MAX = 3000, CHUNK_BYTES = 700 };
+enum {
+  ITEMS = 40,
+  SEGMENT_BYTES = 4096,
+  ENTRIES_MAX = 1000,
+  IMAGE_BYTES_MAX = 3000,
+  CHUNK_BYTES = 700,
+  FRESH_ID = 99
+};
 
 /* What is durable, or will be. Entries before the snapshot are nobody's business. */
 struct model {
@@ -239,8 +246,10 @@ static void add_item(struct run *run) {
 /* ---- Processes ---- */
 
 static int open_disk(struct run *run, struct disk_found *found, struct disk_fault *fault) {
-  const struct disk_options options = {
-      .fresh_id = 99, .salt_seed = random_next(&run->random), .segment_bytes = SEGMENT_BYTES, .start_min = 5};
+  const struct disk_options options = {.fresh_id = FRESH_ID,
+                                       .salt_seed = random_next(&run->random),
+                                       .segment_bytes = SEGMENT_BYTES,
+                                       .start_min = 5};
   run->disk = NULL;
   return disk_open(fake_files_table(run->files), &options, &run->disk, found, fault);
 }
@@ -309,26 +318,48 @@ static bool write_items(struct run *run, int items) {
   return true;
 }
 
-/* One life that ends after so many changes, and another one that goes on. Returns false when the first one
- * came to its end before. */
-static bool try_crash(uint64_t seed, uint64_t changes) {
+/* ---- Lives ---- */
+
+static struct run *run_new(uint64_t seed) {
   struct run *run = memory_zalloc(sizeof *run);
-  struct disk_found found;
   run->random.state = seed;
   run->files = fake_files_new(seed);
   run->batch = batch_new();
+  return run;
+}
+
+static void run_free(struct run *run) {
+  end_machine(run);
+  drop_entries(&run->model, 0);
+  batch_free(run->batch);
+  fake_files_free(run->files);
+  free(run);
+}
+
+/* The first process, on an empty directory; false when it crashed in opening it. */
+static bool begin_first(struct run *run) {
+  struct disk_found found;
   struct disk_fault fault = {{0}};
-  fake_files_crash_after(run->files, changes);
-  bool crashed = open_disk(run, &found, &fault) != 0;
-  if (crashed) assert_true(fake_files_has_crashed(run->files));
-  run->model.id = 99;
-  if (!crashed) {
-    assert_true(found.made);
-    assert_int_equal(found.id, 99);
-    disk_found_close(&found);
-  }
+  const bool opened = open_disk(run, &found, &fault) == 0;
+  run->model.id = FRESH_ID;
   begin_process(run);
-  if (!crashed) crashed = !write_items(run, ITEMS);
+  if (!opened) {
+    assert_true(fake_files_has_crashed(run->files));
+    return false;
+  }
+  assert_true(found.made);
+  assert_int_equal(found.id, FRESH_ID);
+  disk_found_close(&found);
+  return true;
+}
+
+/* One life that ends after so many changes, and another one that goes on. Returns false when the first one
+ * came to its end before. */
+static bool try_crash(uint64_t seed, uint64_t changes) {
+  struct run *run = run_new(seed);
+  struct disk_found found;
+  fake_files_crash_after(run->files, changes);
+  const bool crashed = !begin_first(run) || !write_items(run, ITEMS);
   for (int life = 0; life < 3; life++) {
     end_machine(run);
     start(run, &found);
@@ -337,11 +368,7 @@ static bool try_crash(uint64_t seed, uint64_t changes) {
     begin_process(run);
     assert_true(write_items(run, ITEMS / 4));
   }
-  end_machine(run);
-  drop_entries(&run->model, 0);
-  batch_free(run->batch);
-  fake_files_free(run->files);
-  free(run);
+  run_free(run);
   return crashed;
 }
 
@@ -360,16 +387,10 @@ static void a_full_disk_delays_what_is_asked_for_and_loses_none_of_it(void **sta
   (void)state;
   int full = 0;
   for (uint64_t seed = 1; seed <= 200; seed++) {
-    struct run *run = memory_zalloc(sizeof *run);
+    struct run *run = run_new(seed);
     struct disk_found found;
     struct disk_fault fault = {{0}};
-    run->random.state = seed;
-    run->files = fake_files_new(seed);
-    run->batch = batch_new();
-    assert_int_equal(open_disk(run, &found, &fault), 0);
-    disk_found_close(&found);
-    run->model.id = 99;
-    begin_process(run);
+    assert_true(begin_first(run));
     for (int i = 0; i < 6; i++) {
       add_item(run);
       while (run->incoming.index != 0 && run->own) add_item(run); /* an own image may be refused: see below */
@@ -393,11 +414,7 @@ static void a_full_disk_delays_what_is_asked_for_and_loses_none_of_it(void **sta
       check_found(run, &found);
       disk_found_close(&found);
     }
-    end_machine(run);
-    drop_entries(&run->model, 0);
-    batch_free(run->batch);
-    fake_files_free(run->files);
-    free(run);
+    run_free(run);
   }
   assert_true(full > 0);
 }
@@ -407,16 +424,10 @@ static void a_full_disk_delays_what_is_asked_for_and_loses_none_of_it(void **sta
 static void a_failed_sync_ends_the_process_and_what_it_left_is_not_believed(void **state) {
   (void)state;
   for (uint64_t seed = 1; seed <= 300; seed++) {
-    struct run *run = memory_zalloc(sizeof *run);
+    struct run *run = run_new(seed);
     struct disk_found found;
     struct disk_fault fault = {{0}};
-    run->random.state = seed;
-    run->files = fake_files_new(seed);
-    run->batch = batch_new();
-    assert_int_equal(open_disk(run, &found, &fault), 0);
-    disk_found_close(&found);
-    run->model.id = 99;
-    begin_process(run);
+    assert_true(begin_first(run));
     fake_files_fail(run->files, FAKE_BIT(FAKE_SYNC) | FAKE_BIT(FAKE_SYNC_DIRECTORY), dice(run, 40), -EIO);
     int error = 0;
     for (int i = 0; i < 30 && error == 0; i++) {
@@ -433,11 +444,7 @@ static void a_failed_sync_ends_the_process_and_what_it_left_is_not_believed(void
     start(run, &found);
     check_found(run, &found);
     disk_found_close(&found);
-    end_machine(run);
-    drop_entries(&run->model, 0);
-    batch_free(run->batch);
-    fake_files_free(run->files);
-    free(run);
+    run_free(run);
   }
 }
 
@@ -451,7 +458,7 @@ static void every_start_has_a_greater_number_and_the_same_id(void **state) {
   uint64_t last = 0;
   for (int i = 0; i < 5; i++) {
     assert_int_equal(open_disk(&run, &found, &fault), 0);
-    assert_int_equal(found.id, 99);
+    assert_int_equal(found.id, FRESH_ID);
     assert_true(found.start > last && found.start >= 5);
     last = found.start;
     disk_found_close(&found);
@@ -471,27 +478,15 @@ static void refused(struct fake_files *files, const char *text) {
 
 static void data_without_its_meta_files_is_no_new_node(void **state) {
   (void)state;
-  struct run *run = memory_zalloc(sizeof *run);
-  struct disk_found found;
-  struct disk_fault fault;
-  run->random.state = 4;
-  run->files = fake_files_new(4);
-  run->batch = batch_new();
-  assert_int_equal(open_disk(run, &found, &fault), 0);
-  disk_found_close(&found);
-  begin_process(run);
-  assert_true(write_items(run, ITEMS));
-  disk_free(run->disk);
+  struct run *run = run_new(4);
+  assert_true(begin_first(run) && write_items(run, ITEMS));
   struct fake_files *copy = fake_files_copy(run->files, 1);
   fake_files_take(copy, "meta-1");
   refused(copy, "meta-1");
   fake_files_take(copy, "meta-2");
   refused(copy, "meta-1 and meta-2 are missing");
   fake_files_free(copy);
-  drop_entries(&run->model, 0);
-  batch_free(run->batch);
-  fake_files_free(run->files);
-  free(run);
+  run_free(run);
 }
 
 int main(void) {

@@ -135,6 +135,26 @@ static void two_established_clusters_say_so_and_stay(void **state) {
   scene_close(&s);
 }
 
+/* A learner that hears its leader leaves it to that one, which may just have made it a voter, in an entry that
+ * it has not got. Found by the model (test/model/, LED_LEARNERS_YIELD). */
+static void a_learner_that_is_led_yields_for_nobody(void **state) {
+  (void)state;
+  for (int led = 0; led <= 1; led++) {
+    struct scene s;
+    scene_open(&s);
+    scene_adopt(&s, 'x', 'b', 1);
+    scene_configure(&s, "b", "ac");
+    s.situation.established = false;
+    scene_follow(&s, 'b', 1);
+    scene_run(&s, 0);
+    if (!led) scene_lose_leader(&s);
+    scene_hear(&s, JOIN_CREDENTIALS,
+               (struct voice){.node = 'd', .cluster = 'y', .term = 9, .established = true, .leader = true});
+    assert_int_equal(join_id(s.join) == 1, led);
+    scene_close(&s);
+  }
+}
+
 /* ---- Orphans ---- */
 
 static void open_orphan(struct scene *s, bool established) {
@@ -240,6 +260,7 @@ int main(void) {
       cmocka_unit_test(the_holder_tells_a_foreign_leader_who_it_is),
       cmocka_unit_test(to_yield_is_to_start_afresh),
       cmocka_unit_test(two_established_clusters_say_so_and_stay),
+      cmocka_unit_test(a_learner_that_is_led_yields_for_nobody),
       cmocka_unit_test(an_orphan_starts_afresh),
       cmocka_unit_test(an_orphan_of_an_established_cluster_waits),
       cmocka_unit_test(an_orphan_waits_while_its_cluster_is_heard),
