@@ -318,6 +318,8 @@ void snapshots_begin_turn(struct node *);
 /* Does some of what is due about them; true if there was anything. */
 bool snapshots_tend(struct node *);
 void snapshots_log(struct node *, const struct coracle_raft_persist *);
+/* Storage had no room for the image whose chunk it has just had. */
+void snapshots_refused(struct node *);
 
 /* datagrams.c */
 void datagram_receive(struct node *, const struct address *from, const uint8_t *data, size_t n);

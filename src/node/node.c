@@ -232,6 +232,7 @@ void node_step(struct node *node, const struct node_event *event) {
     closed(node, event->stream);
     break;
   case NODE_PERSISTED:
+    if (event->image_refused) snapshots_refused(node);
     storage_persisted(node, event->sequence);
     break;
   case NODE_STORAGE:

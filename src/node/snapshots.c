@@ -26,6 +26,13 @@ bool snapshots_tend(struct node *node) {
   return store_image(node) || effects != NULL;
 }
 
+/* It may have been given up for one of the leader's in the meantime. */
+void snapshots_refused(struct node *node) {
+  if (!node->member || !replica_image_refused(node->replica)) return;
+  effect_log(node, NODE_LOG_WARN,
+             "storage has no room for a snapshot: the log stays as long as it is for now");
+}
+
 void snapshots_log(struct node *node, const struct coracle_raft_persist *persist) {
   if (persist->chunk.snapshot == NULL || !persist->chunk.installs) return;
   effect_log(node, NODE_LOG_INFO, "installed the leader's snapshot of index %" PRIu64 ": %" PRIu64 " bytes",

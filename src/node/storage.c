@@ -77,18 +77,19 @@ bool storage_identity_is_current(const struct node *node) {
          memcmp(node->storage.cluster, join_cluster(node->join), JOIN_CLUSTER_BYTES) == 0;
 }
 
-static void give_out(struct node *node, const struct coracle_raft_persist *raft) {
+static void give_out(struct node *node, const struct coracle_raft_persist *raft, bool own_image) {
   struct persist_copy *persist = copy(raft);
   persist->persist.sequence = node->storage.sequence;
   persist->persist.identity = node->storage.identity_due;
   persist->persist.id = node->storage.id;
   memcpy(persist->persist.cluster, node->storage.cluster, JOIN_CLUSTER_BYTES);
+  persist->persist.own_image = own_image;
   struct node_effect *effect = effect_push(node, NODE_PERSIST, NULL);
   effect->persist = &persist->persist;
   CONTAINER_OF(effect, struct queued_effect, effect)->persists = persist;
 }
 
-static void put(struct node *node, const struct coracle_raft_persist *raft) {
+static void put(struct node *node, const struct coracle_raft_persist *raft, bool own_image) {
   struct storage *storage = &node->storage;
   if (storage->persisting.n == 0) storage->moved_ms = node->now_ms;
   struct persisting *persisting = queue_push(&storage->persisting);
@@ -97,12 +98,12 @@ static void put(struct node *node, const struct coracle_raft_persist *raft) {
   persisting->bytes = bytes_of(raft);
   storage->unstored_bytes += persisting->bytes;
   if (storage->identity_due) storage->identity = storage->sequence;
-  if (node->options.durable) give_out(node, raft);
+  if (node->options.durable) give_out(node, raft, own_image);
   storage->identity_due = false;
 }
 
 void storage_persist(struct node *node, const struct coracle_raft_persist *raft) {
-  if (raft->sequence != 0) put(node, raft);
+  if (raft->sequence != 0) put(node, raft, false);
 }
 
 /* The core knows nothing of it: it takes the core's sequence of what goes before it. */
@@ -110,7 +111,7 @@ uint64_t storage_persist_image(struct node *node, const struct coracle_raft_pers
   const struct persisting *before = queue_at(&node->storage.persisting, node->storage.persisting.n - 1);
   struct coracle_raft_persist raft = *chunk;
   raft.sequence = before != NULL ? before->core_sequence : 0;
-  put(node, &raft);
+  put(node, &raft, true);
   return node->storage.sequence;
 }
 
@@ -136,7 +137,7 @@ void storage_begin_identity(struct node *node) {
 }
 
 void storage_end_identity(struct node *node) {
-  if (node->storage.identity_due) put(node, NULL);
+  if (node->storage.identity_due) put(node, NULL, false);
 }
 
 bool storage_is_behind(const struct node *node) {
@@ -232,6 +233,7 @@ void storage_has_room(struct node *node, bool room) {
   node->storage.full = !room;
   node->storage.moved_ms = node->now_ms; /* what waits has begun to wait for another thing */
   node->view_valid = false;
+  if (room && node->member) replica_storage_has_room(node->replica);
 }
 
 static uint64_t hangs_from_ms(const struct node *node) {

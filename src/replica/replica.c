@@ -270,6 +270,14 @@ bool replica_store_image(struct replica *r, struct coracle_raft_persist *persist
   return snapshots_next_stored(&r->snapshots, r->raft, persist);
 }
 
+bool replica_image_refused(struct replica *r) {
+  return snapshots_refused_image(&r->snapshots, r->raft);
+}
+
+void replica_storage_has_room(struct replica *r) {
+  r->snapshots.refused_log_bytes = 0;
+}
+
 /* By what is applied: so that whoever has a snapshot knows without the log that its cluster is established.
  */
 static bool is_established_for_good(const struct replica *r) {

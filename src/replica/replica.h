@@ -64,6 +64,10 @@ void replica_tend(struct replica *, uint64_t now_ms, const struct coracle_raft_e
  * (without a sequence of the core's); false: none. To be called again when the one before is durable. Lives
  * until the next call. */
 bool replica_store_image(struct replica *, struct coracle_raft_persist *);
+/* Storage had no room for that image, and has nothing of it. Another is taken when the log has grown by as
+ * much again as it has to at least, or when storage has room. False: it was given up already. */
+bool replica_image_refused(struct replica *);
+void replica_storage_has_room(struct replica *);
 
 /* Queues a command for the next replica_flush(). Takes over the entry. `growth_bytes` is how much larger
  * store_bytes() may be with it. `waiter` (not NULL) comes back in one result. */

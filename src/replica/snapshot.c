@@ -90,6 +90,7 @@ bool snapshots_are_due(const struct snapshots *s, const struct coracle_raft *raf
   if (applied <= coracle_raft_snapshot(raft)->index || s->images_n == IMAGES_MAX) return false;
   if (s->own != OWN_NONE || s->incoming != NULL) return false;
   coracle_raft_status(raft, 0, &status);
+  if (s->refused_log_bytes > 0 && status.log_bytes <= s->refused_log_bytes + s->compact_bytes) return false;
   return status.log_bytes > s->compact_bytes && status.log_bytes > image_bytes(store);
 }
 
@@ -112,6 +113,16 @@ void snapshots_take(struct snapshots *s, const struct store *store, uint64_t app
 void snapshots_drop_newest(struct snapshots *s) {
   s->own = OWN_NONE;
   drop_image(s, s->images_n - 1);
+}
+
+/* One of which nothing was given to storage yet is another one. */
+bool snapshots_refused_image(struct snapshots *s, const struct coracle_raft *raft) {
+  struct coracle_raft_status status;
+  if (s->own != OWN_TO_STORE || s->own_written == 0) return false;
+  coracle_raft_status(raft, 0, &status);
+  s->refused_log_bytes = status.log_bytes;
+  snapshots_drop_newest(s);
+  return true;
 }
 
 /* The core refuses as long as the log up to there is not durable. */
@@ -147,6 +158,7 @@ bool snapshots_next_taken(struct snapshots *s, struct coracle_raft_event *event)
   if (s->own != OWN_STORED) return false;
   const struct image *image = &s->images[s->images_n - 1];
   s->own = OWN_NONE;
+  s->refused_log_bytes = 0;
   event->type = CORACLE_RAFT_SNAPSHOT_TAKEN;
   event->snapshot_taken.index = image->index;
   event->snapshot_taken.bytes = image_encoder_bytes(image->encoder);

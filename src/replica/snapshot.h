@@ -40,9 +40,10 @@ struct snapshots {
   enum own_image own;
   struct coracle_raft_snapshot own_snapshot; /* TO_STORE; index 0: not described yet */
   uint64_t own_written;                      /* TO_STORE: bytes given to storage */
-  struct queue requests;                     /* of struct coracle_raft_chunk_request: not answered yet */
-  struct bytes chunk;                        /* of the last answer: lent to the core until its next step */
-  struct bytes stored;                       /* the last chunk for storage */
+  uint64_t refused_log_bytes; /* of the log, when there was no room for an image; 0: there is */
+  struct queue requests;      /* of struct coracle_raft_chunk_request: not answered yet */
+  struct bytes chunk;         /* of the last answer: lent to the core until its next step */
+  struct bytes stored;        /* the last chunk for storage */
   struct image_decoder *incoming;
   uint64_t incoming_index;     /* of that image */
   struct queue retired_views;  /* of struct store_view *, to be released */
@@ -65,6 +66,8 @@ bool snapshots_next_stored(struct snapshots *, const struct coracle_raft *, stru
 bool snapshots_next_taken(struct snapshots *, struct coracle_raft_event *);
 /* The core has refused it. */
 void snapshots_drop_newest(struct snapshots *);
+/* Storage had no room for it. False: it was dropped already. */
+bool snapshots_refused_image(struct snapshots *, const struct coracle_raft *);
 
 /* ---- Sending ---- */
 

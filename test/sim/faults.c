@@ -259,7 +259,7 @@ static bool fill_disk(struct sim *s, int node) {
   if (s->room_ms[node] != 0) return false;
   world_limit_disk(s->world, node, happens(s, 30) ? 0 : sim_dice(s, 32768));
   s->room_ms[node] =
-      world_now_ms(s->world) + 100 + (happens(s, 15) ? sim_dice(s, 30000) : sim_wait_ms(s, 2000));
+      world_now_ms(s->world) + 100 + (happens(s, 25) ? sim_dice(s, 30000) : sim_wait_ms(s, 6000));
   return true;
 }
 

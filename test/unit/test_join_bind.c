@@ -129,9 +129,9 @@ static void an_unestablished_member_with_a_disk_keeps_others_from_founding(void 
   scene_run(&s, 100);
   scene_mark(&s);
   scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'c', .cluster = 'x'});
+  assert_logged(&s, "not founding");
   assert_script(&s, "0 NOT_YET to c\n"
                     "0 release\n");
-  assert_logged(&s, "not founding");
   for (int i = 0; i < 20; i++) {
     scene_run(&s, 3 * HEARTBEAT_MS);
     scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'c', .cluster = 'x'});

@@ -356,7 +356,8 @@ static void who_asked_before_there_was_a_leader_is_answered_now(void **state) {
   scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'c'}); /* and not again: it has gone */
   scene_run(&s, 95);
   scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'b'});
-  scene_hear(&s, JOIN_ACCEPT, (struct voice){.node = 'd', .cluster = 'x', .memory_storage = true}); /* another's */
+  scene_hear(&s, JOIN_ACCEPT, /* another cluster's */
+             (struct voice){.node = 'd', .cluster = 'x', .memory_storage = true});
   scene_mark(&s);
   scene_run(&s, 50);
   assert_logged(&s, "step 4: ACCEPT from b");

@@ -135,8 +135,8 @@ static void two_established_clusters_say_so_and_stay(void **state) {
   scene_close(&s);
 }
 
-/* A learner that hears its leader leaves it to that one, which may just have made it a voter, in an entry that
- * it has not got. Found by the model (test/model/, LED_LEARNERS_YIELD). */
+/* A learner that hears its leader leaves it to that one, which may just have made it a voter, in an entry
+ * that it has not got. Found by the model (test/model/, LED_LEARNERS_YIELD). */
 static void a_learner_that_is_led_yields_for_nobody(void **state) {
   (void)state;
   for (int led = 0; led <= 1; led++) {

@@ -98,6 +98,38 @@ static void a_full_leader_takes_no_writes(void **state) {
   world_free(w);
 }
 
+static uint64_t snapshot_index(struct world *w, int node) {
+  return coracle_raft_snapshot(replica_raft(world_node(w, node)->replica))->index;
+}
+
+/* An image of its own for which there is no room is in nobody's way: what can be written still is, and so are
+ * votes. It is taken when there is room. */
+static void no_room_for_a_snapshot(void **state) {
+  (void)state;
+  enum { COMPACT_BYTES = 1000, SEGMENT_BYTES = 64 * 1024, WRITES = 100 };
+  struct world *w = world_new(&(struct world_options){.seed = 5,
+                                                      .nodes = 3,
+                                                      .durable = true,
+                                                      .one_cluster = true,
+                                                      .compact_bytes = COMPACT_BYTES,
+                                                      .segment_bytes = SEGMENT_BYTES});
+  world_start_all(w);
+  WORLD_UNTIL(w, world_is_formed(w), FORM_MS);
+  const int leader = world_leader(w);
+  assert_answer(w, leader, "PUT", TARGET, "{}", 201, NULL);
+  world_limit_disk(w, leader, 0); /* the spare segment is there */
+  const uint64_t before = snapshot_index(w, leader);
+  for (int i = 0; i < WRITES; i++) assert_taken(w, leader);
+  WORLD_CHECK(w, world_has_logged(w, leader, "storage has no room for a snapshot"));
+  assert_int_equal(snapshot_index(w, leader), before);
+  for (int i = 0; i < 3; i++)
+    if (i != leader) WORLD_CHECK(w, snapshot_index(w, i) > before);
+  world_limit_disk(w, leader, UINT64_MAX);
+  for (int i = 0; i < WRITES; i++) assert_taken(w, leader);
+  WORLD_CHECK(w, snapshot_index(w, leader) > before);
+  world_free(w);
+}
+
 /* A majority has room. */
 static void one_full_follower_is_no_matter(void **state) {
   (void)state;
@@ -290,6 +322,7 @@ static void a_process_that_was_stopped_has_no_hung_disk(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_full_leader_takes_no_writes),
+      cmocka_unit_test(no_room_for_a_snapshot),
       cmocka_unit_test(one_full_follower_is_no_matter),
       cmocka_unit_test(without_room_at_a_majority_nothing_is_taken),
       cmocka_unit_test(a_voter_that_is_away_has_no_room),
