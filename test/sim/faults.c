@@ -70,12 +70,12 @@ static bool is_on_a_disk(const struct sim *s, uint64_t id, int without, unsigned
   return false;
 }
 
-/* Of every configuration that anybody may act under, a majority of the voters has its data, and is not one of
- * those. */
+/* Of every configuration that anybody else may act under, a majority of the voters has its data, and is not
+ * one of those. */
 static bool can_spare(const struct sim *s, int without, unsigned away) {
   for (int i = 0; i < s->plan.nodes; i++) {
     const struct asked_log *log = &s->world->processes[i].disk.asked;
-    if (!sim_in_main(s, i)) continue;
+    if (i == without || !sim_in_main(s, i)) continue;
     for (size_t back = 1; back <= 2 && back <= log->configurations_n; back++) {
       const struct asked_configuration *configuration = &log->configurations[log->configurations_n - back];
       size_t there = 0;

@@ -389,8 +389,8 @@ void directory_crash(struct world *w, int node, bool power) {
   struct world_directory *d = &disk->directory;
   struct disk_fault fault = {{0}};
   if (d->writer == NULL) return;
+  if (disk->writing_n > 0) d->torn = true;
   if (disk->writing_n > 0 && !d->failed && world_dice(w, 4) != 0) {
-    d->torn = true;
     fake_files_crash_after(d->files, world_dice(w, world_dice(w, 2) == 0 ? 4 : CHANGES_PER_BATCH));
     const int error = disk_write(d->writer, d->batch, &fault);
     note_refused_image(w, node);
