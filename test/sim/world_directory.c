@@ -261,7 +261,7 @@ bool directory_start(struct world *w, int node) {
   check_id(w, node);
   d->started = d->found.start;
   d->torn = d->found.cut[0] != '\0'; /* it is passed over, and there until more is written */
-  d->harmed = d->refused = d->image_refused = false;
+  d->harmed = d->refused = d->image_refused = d->compacted = false;
   d->refused_image = 0;
   return true;
 }
@@ -356,15 +356,17 @@ static uint64_t begins_after(struct world *w, int node, const char *segment) {
   return index;
 }
 
-/* One snapshot is enough, and so are the segments with what comes after it. */
+/* One snapshot is enough, and so are the segments with what comes after it. (Where a crash came between a
+ * snapshot and its record, what is before the record stays until the next snapshot, or start.) */
 static void check_tidied(struct world *w, int node) {
-  const uint64_t snapshot = w->processes[node].disk.snapshot.index;
+  const struct world_disk *disk = &w->processes[node].disk;
+  const uint64_t snapshot = disk->snapshot.index, needed = disk->directory.compacted ? snapshot : 0;
   size_t n, snapshots = 0, segments = 0;
   char **names = fake_files_names(directory_of(w, node)->files, &n);
   for (size_t i = 0; i < n; i++) {
     snapshots += strncmp(names[i], "snapshot/", 9) == 0 && strcmp(names[i], "snapshot/incoming") != 0;
     if (strncmp(names[i], "log/", 4) == 0 && strcmp(names[i], "log/spare") != 0 && segments++ > 0)
-      WORLD_CHECK(w, begins_after(w, node, names[i]) >= snapshot);
+      WORLD_CHECK(w, begins_after(w, node, names[i]) >= needed);
     free(names[i]);
   }
   free(names);

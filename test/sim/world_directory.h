@@ -27,6 +27,7 @@ struct world_directory {
   uint64_t refused_image;  /* index of the own image that there was no room for; 0: none */
   bool image_refused;      /* and the process is yet to be told */
   uint64_t failed_before;  /* so many faults had its disk when this process began */
+  bool compacted;          /* by this process: a snapshot has taken its place */
   bool limited;            /* it has not all the room in the world */
   bool failed;             /* the process ends since an operation did */
   bool torn;               /* a crash came while something was being written */

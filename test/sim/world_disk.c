@@ -99,6 +99,7 @@ static void write_chunk(struct world *w, struct world_disk *disk, const struct c
   bytes_append(&disk->arrived, raft->chunk.data, raft->chunk.n);
   if (!raft->chunk.installs) return;
   WORLD_CHECK(w, disk->arrived.n == disk->arriving.bytes);
+  disk->directory.compacted = true;
   const struct bytes image = disk->image;
   disk->snapshot = disk->arriving;
   disk->image = disk->arrived;
