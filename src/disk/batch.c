@@ -93,7 +93,6 @@ static void add_record(struct batch *batch, const struct log_record *record) {
   assert(stored->n <= FRAME_RECORDS_BYTES_MAX);
   if (record->type == LOG_ENTRY) {
     stored->step.last_index = record->index;
-    if (record->index > stored->step.max_index) stored->step.max_index = record->index;
   } else {
     stored->step.last_index = record->index - 1;
   }

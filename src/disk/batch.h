@@ -47,7 +47,7 @@ struct batch_step {
   uint8_t cluster[DISK_CLUSTER_BYTES];
   uint64_t term, voted_for;
   struct slice records;                         /* LOG: at most FRAME_RECORDS_BYTES_MAX */
-  uint64_t last_index, max_index;               /* LOG: as in struct log_append */
+  uint64_t last_index;                          /* LOG: as in struct log_append */
   const struct coracle_raft_snapshot *snapshot; /* CHUNK, INSTALL */
   uint64_t offset;                              /* CHUNK */
   struct slice data;                            /* CHUNK */

@@ -30,10 +30,8 @@ static int append(struct disk *disk, const struct log_append *what, struct disk_
 }
 
 static struct log_append append_of(const struct batch_step *step) {
-  return (struct log_append){.records = step->records.at,
-                             .n = step->records.n,
-                             .last_index = step->last_index,
-                             .max_index = step->max_index};
+  return (struct log_append){
+      .records = step->records.at, .n = step->records.n, .last_index = step->last_index};
 }
 
 static int write_log(struct disk *disk, const struct batch_step *step, struct disk_fault *fault) {
@@ -138,10 +136,8 @@ static int record_snapshot(struct disk *disk, const struct batch_step *step, str
                                     .keep = step->keep_log};
   struct bytes bytes = {0};
   log_record_put(&bytes, &record);
-  const struct log_append what = {.records = bytes.data,
-                                  .n = bytes.n,
-                                  .last_index = step->keep_log ? disk->last_index : record.index,
-                                  .reset = !step->keep_log};
+  const struct log_append what = {
+      .records = bytes.data, .n = bytes.n, .last_index = step->keep_log ? disk->last_index : record.index};
   int error = append(disk, &what, fault);
   bytes_close(&bytes);
   return error;

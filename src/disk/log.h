@@ -59,13 +59,11 @@ void log_free(struct log *); /* NULL is fine; closes its files */
  * At most FRAME_RECORDS_BYTES_MAX of them. CORACLE_EFULL: there is no room, and nothing has changed: it may
  * be called again. CORACLE_EIO: the log must not be used any more.
  *
- * last_index: of the log after these records; max_index: the highest index that is named in them as an
- * entry, 0 for none; reset: a SNAPSHOT record without keep is among them. */
+ * last_index: of the log after these records, as who made them has it; that they say so is asserted. */
 struct log_append {
   const void *records;
   size_t n;
-  uint64_t last_index, max_index;
-  bool reset;
+  uint64_t last_index;
 };
 MUST_CHECK int log_append(struct log *, const struct log_append *, struct disk_fault *);
 /* The number of the newest segment; 0: there is none. Whoever keeps the meta files notes it there when it has

@@ -216,7 +216,7 @@ static void go_on(struct log *log, uint64_t last, uint64_t term) {
   log_record_put(&records,
                  &(struct log_record){
                      .type = LOG_ENTRY, .index = last + 1, .term = term, .entry_type = CORACLE_RAFT_NOOP});
-  const struct log_append what = {records.data, records.n, last + 1, last + 1, false};
+  const struct log_append what = {records.data, records.n, last + 1};
   FUZZ_CHECK(log_append(log, &what, &fault) == 0);
   bytes_close(&records);
 }

@@ -109,8 +109,8 @@ static void put_entries(const struct log_case *c, struct bytes *records, uint64_
   }
 }
 
-static int append(struct log_case *c, struct bytes *records, uint64_t last, uint64_t max, bool reset) {
-  const struct log_append what = {records->data, records->n, last, max, reset};
+static int append(struct log_case *c, struct bytes *records, uint64_t last) {
+  const struct log_append what = {records->data, records->n, last};
   const int error = log_append(c->log, &what, &c->fault);
   bytes_close(records);
   if (error == 0) c->options.number_min = log_number(c->log);
@@ -127,7 +127,7 @@ int log_case_replace(struct log_case *c, uint64_t index, uint64_t entries_n, uin
   if (index <= c->model.last)
     log_record_put(&records, &(struct log_record){.type = LOG_TRUNCATE, .index = index});
   put_entries(c, &records, index, entries_n, term);
-  const int error = append(c, &records, last, entries_n > 0 ? last : 0, false);
+  const int error = append(c, &records, last);
   if (error != 0) return error;
   log_model_truncate(&c->model, index);
   log_model_add(&c->model, entries_n, term);
@@ -140,7 +140,7 @@ int log_case_snapshot(struct log_case *c, bool keep) {
                                                 .index = c->model.snapshot_index,
                                                 .term = c->model.snapshot_term,
                                                 .keep = keep});
-  return append(c, &records, c->model.last, 0, !keep);
+  return append(c, &records, c->model.last);
 }
 
 /* ---- Segments ---- */

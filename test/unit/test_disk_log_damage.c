@@ -281,7 +281,7 @@ static void test_unknown_entry_type(void **state) {
   (void)state;
   struct bytes records = {0};
   log_record_put(&records, &(struct log_record){.type = LOG_ENTRY, .index = 1, .term = 1, .entry_type = 4});
-  const struct log_append what = {records.data, records.n, 1, 1, false};
+  const struct log_append what = {records.data, records.n, 1};
   ok(log_append(c.log, &what, &c.fault));
   bytes_close(&records);
   assert_int_equal(log_case_open(&c), CORACLE_ELIMIT);

@@ -134,7 +134,7 @@ static void test_generation_to_come(void **state) {
   struct log *log = log_begin(c.log, &next);
   struct bytes records = {0};
   log_record_put(&records, &(struct log_record){.type = LOG_ENTRY, .index = 1, .term = 1, .entry_type = 1});
-  ok(log_append(log, &(struct log_append){records.data, records.n, 1, 1, false}, &c.fault));
+  ok(log_append(log, &(struct log_append){records.data, records.n, 1}, &c.fault));
   assert_int_equal(log_number(log), 5);
   bytes_close(&records);
   log_free(log);
