@@ -10,6 +10,7 @@ void datagram_send(struct node *node, const struct address *to, struct datagram 
                    const struct bytes *body) {
   uint8_t nonce[SEAL_NONCE_BYTES];
   struct bytes out = {0};
+  assert(storage_identity_is_current(node));
   datagram->from = join_id(node->join);
   datagram->start = node->options.start;
   datagram->counter = ++node->counter;

@@ -194,8 +194,11 @@ void storage_send(struct node *node, struct held *held) {
 }
 
 /* What is due may stand behind what is not: an acknowledgement waits for its entries, a vote or heartbeat
- * behind it for nothing but the term. A stream that has ended since takes its messages with it. */
+ * behind it for nothing but the term. A stream that has ended since takes its messages with it, and so does
+ * an identity that join/ has left earlier in this turn: nothing leaves any more, before
+ * storage_begin_identity() drops it all. */
 static void release_held(struct node *node) {
+  if (!storage_identity_is_current(node)) return;
   for (size_t n = node->held.n; n > 0; n--) {
     struct held held = *(struct held *)queue_at(&node->held, 0);
     queue_pop(&node->held);

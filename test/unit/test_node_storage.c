@@ -1,12 +1,7 @@
 /* Goal: with a disk, a node comes back as who it was, with all that was acknowledged; and nothing leaves a
  * node before what it rests on is durable. The world looks on at every step (test/sim/world_durable.c). */
+#include "node_impostor.h"
 #include "world_core.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 enum { FORM_MS = 3000, RESTART_MS = 5000 };
 
@@ -137,6 +132,55 @@ static void what_an_identity_had_to_say_ends_with_it(void **state) {
   world_free(w);
 }
 
+/* A leader's message, from another cluster than the one that the node is in: that one is established. */
+static struct bytes established_elsewhere(struct impostor *leader) {
+  struct join_message message = {
+      .type = JOIN_CREDENTIALS,
+      .card = {.name = "other", .leader = true, .established = true, .http = leader->http}};
+  struct bytes body = {0};
+  memset(leader->cluster, 'y', sizeof leader->cluster);
+  join_message_encode(&message, &body);
+  struct bytes datagram = impostor_datagram(leader, 0, JOIN_CREDENTIALS, body.data, body.n);
+  bytes_close(&body);
+  return datagram;
+}
+
+/* In one turn it leaves a cluster, and hears from its disk that what it had joined that under is durable.
+ * What waited for that was of that cluster; the identity that it has taken since is not durable yet. */
+static void what_an_identity_waited_for_comes_too_late(void **state) {
+  (void)state;
+  enum { HANG_MS = 60, DISK_MS = 40 };
+  struct world *w = world_new(&(struct world_options){.seed = 31, .nodes = 1, .durable = true});
+  struct tap *election = world_tap(w, world_election());
+  struct impostor joined, other;
+  impostor_open(&joined, w, 1);
+  impostor_open(&other, w, 2);
+  memset(joined.cluster, 'x', sizeof joined.cluster);
+  joined.leads = true;
+  world_occupy(w, true);
+  world_start(w, 0);
+  WORLD_UNTIL(w, impostor_heard(&joined, election, JOIN_ACCEPT), 200);
+  world_hang_disk(w, 0, HANG_MS);
+  impostor_say(&joined, election->from, joined.heard_from, JOIN_CREDENTIALS);
+  WORLD_UNTIL(w, world_has_logged(w, 0, "sent CREDENTIALS to"), 10);
+  world_run(w, DISK_MS);
+  world_pause(w, 0);
+  WORLD_UNTIL(w, world_disk_is_ready(&w->processes[0].disk), HANG_MS);
+
+  struct bytes datagram = established_elsewhere(&other);
+  process_step(
+      w, 0,
+      (struct node_event){
+          .type = NODE_DATAGRAM, .from = other.tap->address, .data = datagram.data, .n = datagram.n});
+  world_disk_feed(w, 0);
+  world_resume(w, 0);
+  WORLD_UNTIL(w, world_has_logged(w, 0, "leaving unestablished cluster"), 10);
+  world_run(w, 2 * HEARTBEAT_MS);
+  assert_false(impostor_heard(&joined, joined.tap, JOIN_CREDENTIALS));
+  bytes_close(&datagram);
+  world_free(w);
+}
+
 /* A sole node, too, answers only what is durable. */
 static void a_sole_node_waits_for_its_disk(void **state) {
   (void)state;
@@ -208,6 +252,7 @@ int main(void) {
       cmocka_unit_test(a_hanging_disk_acknowledges_nothing),
       cmocka_unit_test(a_leader_whose_disk_hangs_gives_way),
       cmocka_unit_test(what_an_identity_had_to_say_ends_with_it),
+      cmocka_unit_test(what_an_identity_waited_for_comes_too_late),
       cmocka_unit_test(a_sole_node_waits_for_its_disk),
       cmocka_unit_test(a_leader_whose_disk_is_full_takes_no_writes),
       cmocka_unit_test(a_follower_whose_disk_is_full_reads_no_more),
