@@ -30,6 +30,7 @@ void inspect_log(const struct inspection *, FILE *out);
 /* How both kinds of output call things. */
 const char *inspect_condition(const struct command *); /* "if-revision" */
 const char *inspect_operation(const struct command *); /* "put" */
+bool inspect_asks_for_revision(const struct command *);
 
 void inspect_record_text(const struct inspection *, const struct log_record *, FILE *out);
 void inspect_record_json(const struct inspection *, const struct log_record *, FILE *out);

@@ -143,6 +143,7 @@ static json_t *snapshot_object(const struct inspection *inspection, const struct
   set(object, "tag", has_header ? hex_id(at->snapshot.tag) : json_null());
   set(object, "documents", number_or_null(has_image, at->documents));
   set(object, "document_bytes", number_or_null(has_image, at->document_bytes));
+  set(object, "keys", number_or_null(has_image, at->keys));
   set(object, "revision", number_or_null(has_image, at->revision));
   set(object, "state_hash",
       has_image ? json_sprintf("%016" PRIx64 "%016" PRIx64, at->state_hash.high, at->state_hash.low)
@@ -205,19 +206,51 @@ void inspect_json(const struct inspection *inspection, FILE *out) {
 
 /* ---- The log ---- */
 
+static void set_document_command(json_t *object, const struct command *command) {
+  set(object, "id", text(command->id.at, command->id.n));
+  set(object, "condition", string(inspect_condition(command)));
+  if (inspect_asks_for_revision(command)) set(object, "revision", number(command->revision));
+  if (command->type == COMMAND_PUT) set(object, "body_bytes", number(command->body.n));
+}
+
+static void set_operation(json_t *object, const struct command *command) {
+  set(object, "operation", string(inspect_operation(command)));
+  if (command->collection.n > 0)
+    set(object, "collection", text(command->collection.at, command->collection.n));
+  if (command->id.n > 0) set_document_command(object, command);
+}
+
+static json_t *operations(const struct command *command) {
+  json_t *array = json_array();
+  struct slice left = command->encoded_operations;
+  for (struct command operation; command_next(&left, &operation);) {
+    json_t *object = json_object();
+    set_operation(object, &operation);
+    append(array, object);
+  }
+  return array;
+}
+
+static json_t *once_object(const struct command_once *once) {
+  json_t *object = json_object();
+  set(object, "key", hex(once->key, sizeof once->key));
+  set(object, "request", hex(once->request, sizeof once->request));
+  set(object, "note", hex(once->note, sizeof once->note));
+  return object;
+}
+
 static void set_command(json_t *object, const struct log_record *record) {
   struct command command;
+  struct command_once once;
+  bool has_once;
   set(object, "type", string("command"));
-  if (command_decode(record->data.at, record->data.n, &command) != 0) {
+  if (command_decode(record->data.at, record->data.n, &command, &once, &has_once) != 0) {
     set(object, "unknown_bytes", number(record->data.n));
     return;
   }
-  set(object, "operation", string(inspect_operation(&command)));
-  set(object, "collection", text(command.collection.at, command.collection.n));
-  set(object, "id", text(command.id.at, command.id.n));
-  set(object, "condition", string(inspect_condition(&command)));
-  if (command.condition == COMMAND_IF_REVISION) set(object, "revision", number(command.revision));
-  if (command.type == COMMAND_PUT) set(object, "body_bytes", number(command.body.n));
+  set_operation(object, &command);
+  if (command.operations_n > 0) set(object, "operations", operations(&command));
+  if (has_once) set(object, "once", once_object(&once));
 }
 
 static void set_entry(const struct inspection *inspection, json_t *object, const struct log_record *record) {

@@ -7,7 +7,25 @@
 #include <inttypes.h>
 
 const char *inspect_operation(const struct command *command) {
-  return command->type == COMMAND_PUT ? "put" : "delete";
+  switch (command->type) {
+  case COMMAND_PUT:
+    return "put";
+  case COMMAND_DELETE:
+    return "delete";
+  case COMMAND_TRANSACTION:
+    return "transaction";
+  case COMMAND_BATCH:
+    return "batch";
+  case COMMAND_DROP:
+    return "drop";
+  case COMMAND_ONCE:
+    break; /* is no operation of its own */
+  }
+  return "?";
+}
+
+bool inspect_asks_for_revision(const struct command *command) {
+  return command->condition == COMMAND_IF_REVISION || command->condition == COMMAND_IF_BASE;
 }
 
 const char *inspect_condition(const struct command *command) {
@@ -22,6 +40,8 @@ const char *inspect_condition(const struct command *command) {
     return "if-revision";
   case COMMAND_CREATE:
     return "create";
+  case COMMAND_IF_BASE:
+    return "if-base";
   }
   return "?";
 }
@@ -57,19 +77,43 @@ void inspect_log(const struct inspection *inspection, FILE *out) {
 
 /* ---- For people ---- */
 
+/* What it is done to, and on what condition. */
+static void print_target(const struct command *command, FILE *out) {
+  inspect_print(command->collection, out);
+  if (command->id.n == 0) return;
+  fputs("/", out);
+  inspect_print(command->id, out);
+  if (command->condition != COMMAND_ALWAYS) fprintf(out, " %s", inspect_condition(command));
+  if (inspect_asks_for_revision(command)) fprintf(out, " %" PRIu64, command->revision);
+  if (command->type == COMMAND_PUT) fprintf(out, ", %zu bytes", command->body.n);
+}
+
+static void print_operations(const struct command *command, FILE *out) {
+  struct slice left = command->encoded_operations;
+  const char *before = ": ";
+  fprintf(out, "%zu operation%s", command->operations_n, command->operations_n == 1 ? "" : "s");
+  for (struct command operation; command_next(&left, &operation); before = "; ") {
+    fprintf(out, "%s%s ", before, inspect_operation(&operation));
+    print_target(&operation, out);
+  }
+}
+
 static void print_command(const struct log_record *record, FILE *out) {
   struct command command;
-  if (command_decode(record->data.at, record->data.n, &command) != 0) {
+  struct command_once once;
+  bool has_once;
+  if (command_decode(record->data.at, record->data.n, &command, &once, &has_once) != 0) {
     fprintf(out, "command      of %zu bytes, unknown to this version", record->data.n);
     return;
   }
   fprintf(out, "%-12s ", inspect_operation(&command));
-  inspect_print(command.collection, out);
-  fputs("/", out);
-  inspect_print(command.id, out);
-  if (command.condition != COMMAND_ALWAYS) fprintf(out, " %s", inspect_condition(&command));
-  if (command.condition == COMMAND_IF_REVISION) fprintf(out, " %" PRIu64, command.revision);
-  if (command.type == COMMAND_PUT) fprintf(out, ", %zu bytes", command.body.n);
+  if (command.operations_n > 0)
+    print_operations(&command, out);
+  else
+    print_target(&command, out);
+  if (!has_once) return;
+  fputs(", once, key ", out);
+  for (size_t i = 0; i < sizeof once.key; i++) fprintf(out, "%02x", once.key[i]);
 }
 
 static void print_configuration(const struct inspection *inspection, const struct log_record *record,

@@ -109,9 +109,10 @@ static void print_snapshot(const struct inspection *inspection, const struct sur
   fputs("\n", out);
   if (at->image_good)
     fprintf(out,
-            "    %" PRIu64 " documents of %" PRIu64 " bytes, revision %" PRIu64 ", state hash %016" PRIx64
-            "%016" PRIx64 "\n",
-            at->documents, at->document_bytes, at->revision, at->state_hash.high, at->state_hash.low);
+            "    %" PRIu64 " documents of %" PRIu64 " bytes, %" PRIu64 " idempotency keys, revision %" PRIu64
+            ", state hash %016" PRIx64 "%016" PRIx64 "\n",
+            at->documents, at->document_bytes, at->keys, at->revision, at->state_hash.high,
+            at->state_hash.low);
   if (at->header_good) print_members(inspection, &at->snapshot, out);
 }
 

@@ -39,9 +39,9 @@ static void put_found(const struct recover_options *options, const struct recove
   put_members(options, recovery, out);
   bytes_printf(out,
                "  log        up to entry %" PRIu64 ", term %" PRIu64 "\n  documents  %" PRIu64 " of %" PRIu64
-               " bytes, the newest of revision %" PRIu64 "\n",
+               " bytes, the newest of revision %" PRIu64 "\n  keys       %" PRIu64 " idempotency keys\n",
                recovery->last_index, recovery->term, recovery->documents, recovery->document_bytes,
-               recovery->revision);
+               recovery->revision, recovery->keys);
   if (*recovery->cut != '\0') bytes_printf(out, "  %s\n", recovery->cut);
   if (self == NULL)
     bytes_append_string(out,

@@ -3,7 +3,7 @@
  *
  * The new cluster's state is what the node would have if it led the next term, alone: every entry of its log
  * counts as committed, the last of them is a configuration of this one member, and all of it is in one
- * snapshot. Documents keep their revisions. Cluster and node get ids that nobody has seen: of the old ones
+ * snapshot. Documents keep their revisions, and idempotency keys are remembered. Cluster and node get ids that nobody has seen: of the old ones
  * others may know, and may count on what was promised under them. disk_replace() puts it in place at one
  * stroke. */
 #ifndef CORACLE_OFFLINE_RECOVER_H
@@ -33,7 +33,7 @@ struct recovery {
   uint8_t cluster[DISK_CLUSTER_BYTES];
   uint64_t term;
   uint64_t last_index, snapshot_index;
-  uint64_t documents, document_bytes, revision;
+  uint64_t documents, document_bytes, keys, revision;
   struct coracle_raft_configuration configuration; /* the latest in its log */
   char cut[sizeof((struct disk_found *)0)->cut];
 };

@@ -67,6 +67,7 @@ static int gather(const struct files *files, const struct disk_options *options,
   }
   recovery->documents = store_documents(*store);
   recovery->document_bytes = store_bytes(*store);
+  recovery->keys = store_keys(*store);
   recovery->revision = store_revision(*store);
   return 0;
 }

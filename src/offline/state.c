@@ -34,6 +34,8 @@ int state_read_image(struct snapshot_reader *reader, const char *name,
 const char *state_refuses(uint8_t entry_type, const void *data, size_t n) {
   struct coracle_raft_configuration configuration;
   struct command command;
+  struct command_once once;
+  bool has_once;
   switch (entry_type) {
   case CORACLE_RAFT_NOOP:
     return NULL;
@@ -41,21 +43,25 @@ const char *state_refuses(uint8_t entry_type, const void *data, size_t n) {
     if (coracle_raft_configuration_decode(data, n, &configuration) == 0) return NULL;
     return "is not a configuration that this version can read";
   case CORACLE_RAFT_COMMAND:
-    if (command_decode(data, n, &command) == 0) return NULL;
+    if (command_decode(data, n, &command, &once, &has_once) == 0) return NULL;
     return "is not a command that this version can apply";
   default:
     return "is of a type that this version does not know";
   }
 }
 
+enum { DROPPED_AT_ONCE = 4096 }; /* documents: nobody waits in between */
+
 static int apply(struct store *store, const struct coracle_raft_entry *entry, struct disk_fault *fault) {
   struct store_result result;
   const char *refused = state_refuses(entry->type, entry->data, entry->bytes);
   if (refused == NULL && entry->type == CORACLE_RAFT_COMMAND) {
-    if (store_apply(store, entry->index, entry->data, entry->bytes, &result) == 0)
-      store_record_unref(result.record);
-    else
+    if (store_apply(store, entry->index, entry->data, entry->bytes, &result) == 0) {
+      store_result_close(&result);
+      while (store_is_busy(store)) store_go_on(store, DROPPED_AT_ONCE);
+    } else {
       refused = "cannot be applied";
+    }
   }
   if (refused == NULL) return 0;
   disk_fault_set(fault, "entry %" PRIu64 " of the log %s: a newer one may have written it", entry->index,

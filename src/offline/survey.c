@@ -191,6 +191,7 @@ static int look_at_image(const struct look *look, struct survey_snapshot *snapsh
   snapshot->image_good = true;
   snapshot->documents = store_documents(store);
   snapshot->document_bytes = store_bytes(store);
+  snapshot->keys = store_keys(store);
   snapshot->revision = store_revision(store);
   snapshot->state_hash = store_state_hash(store);
   store_free(store);

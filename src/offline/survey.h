@@ -25,7 +25,7 @@ struct survey_snapshot {
   bool left_over;
   bool damaged;
   bool image_good; /* then: */
-  uint64_t documents, document_bytes, revision;
+  uint64_t documents, document_bytes, keys, revision;
   struct state_hash state_hash;
 };
 

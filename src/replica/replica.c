@@ -24,12 +24,12 @@ struct replica {
   struct store *store;
   struct coracle_raft_effects effects; /* of the last step */
   uint64_t applied, committed;
-  size_t entries_left, bytes_left; /* that may be applied in this turn */
-  uint64_t established_by;         /* index of the last entry that establishes the cluster; 0: none does */
-  struct queue queued;             /* of struct waiter: not yet proposed */
-  struct queue waiting;            /* of struct waiter: in the log */
-  struct queue results;            /* of struct replica_result */
-  uint64_t pending_bytes;          /* the growth of both */
+  size_t work_left, bytes_left; /* that may be applied in this turn */
+  uint64_t established_by;      /* index of the last entry that establishes the cluster; 0: none does */
+  struct queue queued;          /* of struct waiter: not yet proposed */
+  struct queue waiting;         /* of struct waiter: in the log */
+  struct queue results;         /* of struct replica_result */
+  uint64_t pending_bytes;       /* the growth of both */
   struct reads reads;
   struct snapshots snapshots;
   struct states states;
@@ -39,10 +39,10 @@ struct replica {
 
 /* ---- Results ---- */
 
-/* A result nobody waits for is dropped here. */
-static void result_push(struct replica *r, const struct replica_result *result) {
+/* Takes over what the store has given. A result nobody waits for is dropped here. */
+static void result_push(struct replica *r, struct replica_result *result) {
   if (result->waiter == NULL)
-    store_record_unref(result->store.record);
+    store_result_close(&result->store);
   else
     *(struct replica_result *)queue_push(&r->results) = *result;
 }
@@ -65,8 +65,8 @@ bool replica_next_result(struct replica *r, struct replica_result *result) {
 /* ---- Life ---- */
 
 enum {
-  TRAILING_SHARE = 4, /* of the log, kept at a compaction for peers that are a little behind */
-  APPLIED_ENTRIES_PER_TURN = 512,
+  TRAILING_SHARE = 4,                /* of the log, kept at a compaction for peers that are a little behind */
+  APPLIED_OPERATIONS_PER_TURN = 512, /* to one document each; an entry has up to COMMAND_BATCH_MAX */
   APPLIED_BYTES_PER_TURN = 4 * 1024 * 1024,
 };
 
@@ -82,7 +82,7 @@ struct replica *replica_new(const struct replica_options *options) {
     abort();
   }
   r->store = store_new(options->store_key);
-  r->entries_left = APPLIED_ENTRIES_PER_TURN;
+  r->work_left = APPLIED_OPERATIONS_PER_TURN;
   r->bytes_left = APPLIED_BYTES_PER_TURN;
   r->queued = QUEUE_OF(struct waiter);
   r->waiting = QUEUE_OF(struct waiter);
@@ -95,7 +95,7 @@ void replica_free(struct replica *r) {
   struct replica_result result;
   if (r == NULL) return;
   reads_abandon(&r->reads);
-  while (replica_next_result(r, &result)) store_record_unref(result.store.record);
+  while (replica_next_result(r, &result)) store_result_close(&result.store);
   for (struct waiter *waiter; (waiter = queue_at(&r->queued, 0)) != NULL; queue_pop(&r->queued))
     coracle_raft_entry_unref(waiter->entry);
   coracle_raft_free(r->raft);
@@ -124,6 +124,17 @@ static void lose_waiters(struct replica *r) {
   }
 }
 
+/* Goes on with a collection that is being dropped, as far as this turn goes. Returns whether the store may be
+ * given something: that of the index it is at is then its whole state. */
+static bool store_is_ready(struct replica *r) {
+  if (!store_is_busy(r->store)) return true;
+  if (r->work_left == 0) return false;
+  const bool is_done = store_go_on(r->store, r->work_left);
+  r->work_left = 0; /* it may have been all of that */
+  if (is_done) states_note(&r->states, r->applied, r->store);
+  return is_done;
+}
+
 static void apply_command(struct replica *r, const struct coracle_raft_entry *entry, struct waiter *waiter) {
   struct replica_result result = {.verdict = REPLICA_APPLIED, .index = entry->index};
   if (store_apply(r->store, entry->index, entry->data, entry->bytes, &result.store) != 0) {
@@ -132,6 +143,8 @@ static void apply_command(struct replica *r, const struct coracle_raft_entry *en
             (unsigned long long)entry->index);
     abort();
   }
+  const size_t more = result.store.operations_n > 1 ? result.store.operations_n - 1 : 0;
+  r->work_left -= more < r->work_left ? more : r->work_left;
   result.waiter = waiter != NULL ? waiter->tag : NULL;
   result_push(r, &result);
 }
@@ -139,18 +152,18 @@ static void apply_command(struct replica *r, const struct coracle_raft_entry *en
 /* A log of a million entries may become committed all at once, where all nodes were restarted: whoever
  * applied it in one go would be deaf for seconds. */
 static void apply_committed(struct replica *r) {
-  while (r->applied < r->committed && r->entries_left > 0 && r->bytes_left > 0) {
+  while (store_is_ready(r) && r->applied < r->committed && r->work_left > 0 && r->bytes_left > 0) {
     const struct coracle_raft_entry *entry = coracle_raft_entry_at(r->raft, r->applied + 1);
     struct waiter *waiter = queue_at(&r->waiting, 0);
     assert(entry != NULL);
     if (waiter != NULL && waiter->index != entry->index) waiter = NULL;
     assert(waiter == NULL || waiter->term == entry->term);
+    r->work_left--;
+    r->bytes_left -= entry->bytes < r->bytes_left ? entry->bytes : r->bytes_left;
     if (entry->type == CORACLE_RAFT_COMMAND) apply_command(r, entry, waiter);
     if (waiter != NULL) pop_waiter(r, &r->waiting);
     r->applied = entry->index;
-    r->entries_left--;
-    r->bytes_left -= entry->bytes < r->bytes_left ? entry->bytes : r->bytes_left;
-    states_note(&r->states, r->applied, r->store);
+    if (!store_is_busy(r->store)) states_note(&r->states, r->applied, r->store);
   }
   reads_applied(&r->reads, r->applied);
 }
@@ -285,10 +298,11 @@ static bool is_established_for_good(const struct replica *r) {
 }
 
 void replica_begin_turn(struct replica *r) {
-  r->entries_left = APPLIED_ENTRIES_PER_TURN;
+  r->work_left = APPLIED_OPERATIONS_PER_TURN;
   r->bytes_left = APPLIED_BYTES_PER_TURN;
   apply_committed(r);
   snapshots_tidy(&r->snapshots, r->raft, r->applied);
+  if (store_is_busy(r->store)) return; /* there is no image of that */
   if (is_established_for_good(r) && snapshots_are_due(&r->snapshots, r->raft, r->store, r->applied))
     snapshots_take(&r->snapshots, r->store, r->applied);
 }
@@ -397,6 +411,10 @@ size_t replica_waiting(const struct replica *r) {
   return r->queued.n + r->waiting.n + r->results.n + r->reads.waiting;
 }
 
+void replica_retire_view(struct replica *r, struct store_view *view) {
+  snapshots_retire_view(&r->snapshots, view);
+}
+
 const struct store *replica_store(const struct replica *r) {
   return r->store;
 }
@@ -406,7 +424,7 @@ const struct coracle_raft *replica_raft(const struct replica *r) {
 }
 
 bool replica_is_behind(const struct replica *r) {
-  return r->applied < r->committed;
+  return r->applied < r->committed || store_is_busy(r->store);
 }
 
 uint64_t replica_applied(const struct replica *r) {

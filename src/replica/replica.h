@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "coracle/raft.h"
 #include "store/store.h"
+#include "store/view.h"
 
 struct replica;
 
@@ -51,10 +52,12 @@ CORACLE_RAFT_MUST_CHECK int replica_restore(struct replica *, const struct corac
                                             const struct replica_image *, uint64_t now_ms,
                                             const struct coracle_raft_effects **effects);
 
-/* Once in a turn: goes on with what is committed and not applied yet, takes an image of the store, if the log
+/* Once in a turn: goes on with a collection that is being dropped, then with what is committed and not
+ * applied yet, takes an image of the store, if the log
  * has grown enough, and releases some of what earlier ones have left behind. */
 void replica_begin_turn(struct replica *);
-/* There is something committed that is not applied yet: another turn should begin at once. */
+/* There is something committed that is not applied yet, or not to its end: another turn should begin at once.
+ */
 bool replica_is_behind(const struct replica *);
 /* Once in a turn, as often as *effects is not NULL then: does one thing that is due about snapshots. Gives
  * the core bytes of an image that a peer needs, or compacts the log up to an image; *effects is as
@@ -92,7 +95,7 @@ enum replica_verdict {
 struct replica_result {
   void *waiter;
   enum replica_verdict verdict;
-  struct store_result store; /* APPLIED only; store.record's reference is the receiver's */
+  struct store_result store; /* APPLIED only; to be closed by the receiver */
   uint64_t index;            /* APPLIED: the revision */
 };
 
@@ -154,6 +157,9 @@ void replica_refuse(struct replica *);
 void replica_abandon(struct replica *);
 /* Proposals queued or in the log that wait for their result, and reads. */
 size_t replica_waiting(const struct replica *);
+
+/* Takes over a view of the store that is done with, and releases a little of it in each turn. */
+void replica_retire_view(struct replica *, struct store_view *);
 
 const struct store *replica_store(const struct replica *);
 const struct coracle_raft *replica_raft(const struct replica *);

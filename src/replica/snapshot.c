@@ -23,9 +23,13 @@ void snapshots_init(struct snapshots *s, const struct replica_options *options) 
 
 /* ---- Releasing ---- */
 
+void snapshots_retire_view(struct snapshots *s, struct store_view *view) {
+  *(struct store_view **)queue_push(&s->retired_views) = view;
+}
+
 static void drop_image(struct snapshots *s, size_t i) {
   image_encoder_free(s->images[i].encoder);
-  *(struct store_view **)queue_push(&s->retired_views) = s->images[i].view;
+  snapshots_retire_view(s, s->images[i].view);
   memmove(s->images + i, s->images + i + 1, (--s->images_n - i) * sizeof *s->images);
 }
 
@@ -81,7 +85,8 @@ void snapshots_tidy(struct snapshots *s, const struct coracle_raft *raft, uint64
 /* ---- Compaction ---- */
 
 static uint64_t image_bytes(const struct store *store) {
-  return IMAGE_HEADER_BYTES + IMAGE_RECORD_BYTES * store_documents(store) + store_bytes(store);
+  return IMAGE_HEADER_BYTES + IMAGE_RECORD_BYTES * store_documents(store) + store_bytes(store) +
+         IMAGE_KEY_BYTES * store_keys(store);
 }
 
 bool snapshots_are_due(const struct snapshots *s, const struct coracle_raft *raft, const struct store *store,

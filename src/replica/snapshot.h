@@ -90,6 +90,7 @@ void snapshots_keep(struct snapshots *, const struct store *, const struct corac
 /* ---- Releasing ---- */
 
 void snapshots_retire_store(struct snapshots *, struct store *);
+void snapshots_retire_view(struct snapshots *, struct store_view *);
 /* Drops what nobody needs any more, and releases some of what was dropped. */
 void snapshots_tidy(struct snapshots *, const struct coracle_raft *, uint64_t applied);
 

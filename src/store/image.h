@@ -1,34 +1,44 @@
 /* The state of the store as bytes: what a snapshot holds, on disk and on its way to another node.
  *
  * The image of a state is always the same bytes, on every node and every time: a header, then the documents
- * in the order of (collection, id). Integers are little-endian.
+ * in the order of (collection, id), then the idempotency keys in log order. Integers are little-endian.
  *
  *   offset  bytes
  *   0       4      "CRCI"
- *   4       4      version of the format: 1
+ *   4       4      version of the format: 2
  *   8       8      revision: log index of the last command that was applied; 0: none was
  *   16      8      d = documents
  *   24      8      b = bytes of all documents (collections + ids + bodies)
  *   32      16     state hash (store.h), low half first
- *   48      8      XXH3-64 of the 48 bytes before: the tag of the image
- *   56             d records, 15 * d + b bytes:
+ *   48      8      e = idempotency keys
+ *   56      8      XXH3-64 of the 56 bytes before: the tag of the image
+ *   64             d records, 15 * d + b bytes:
  *             8      revision of the document, 1 to that of the header
  *             4      k = length of the body
  *             2      m = length of the id
  *             1      n = length of the collection's name
  *             n+m+k  collection, id, body
+ *                  e keys, 60 * e bytes:
+ *             16     digest of the key
+ *             16     digest of the request
+ *             16     note
+ *             8      revision of the command
+ *             1      enum store_outcome
+ *             1      enum store_outcome of the operation that failed, if that is REFUSED, else 0
+ *             2      the operation that failed, if that is REFUSED, else 0
  *
- * There is no checksum at the end: the state hash is the sum of the hashes of exactly these records, so it
- * covers their bytes, and it is known before the first of them is written. That makes every part of an image
- * independent of what came before it, so that writing it can begin anew anywhere. */
+ * There is no checksum at the end: the state hash is the sum of the hashes of exactly these records and keys,
+ * so it covers their bytes, and it is known before the first of them is written. That makes every part of an
+ * image independent of what came before it, so that writing it can begin anew anywhere. */
 #ifndef CORACLE_STORE_IMAGE_H
 #define CORACLE_STORE_IMAGE_H
 
 #include "store/view.h"
 
 enum {
-  IMAGE_VERSION = 1,
-  IMAGE_HEADER_BYTES = 56,
+  IMAGE_VERSION = 2,
+  IMAGE_HEADER_BYTES = 64,
+  IMAGE_KEY_BYTES = 60,
   IMAGE_RECORD_BYTES = 15,                /* of a document, beside its collection, id and body */
   IMAGE_BODY_BYTES_MAX = 4 * 1024 * 1024, /* no log entry holds a longer one */
 };

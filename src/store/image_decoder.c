@@ -1,4 +1,4 @@
-/* Reads an image, byte by byte if need be: the header and the head of a record are gathered in a small
+/* Reads an image, byte by byte if need be: the header, the head of a record and a key are gathered in a small
  * buffer, the rest of a record goes straight to where it stays. */
 #include "store/core.h"
 #include "store/image.h"
@@ -17,12 +17,13 @@ enum { RESERVED_TIMES = 16 };
 struct image_decoder {
   struct store *store; /* owned; what came so far. Its revision is that of the header */
   bool has_header, failed;
-  uint8_t head[IMAGE_HEADER_BYTES]; /* of the image, or of a record, as it comes */
+  uint8_t head[IMAGE_HEADER_BYTES]; /* of the image, or of a record, or a key, as it comes */
   size_t head_bytes;
-  struct store_record *record; /* owned: the one whose data is coming; NULL: none is */
-  size_t data_bytes;           /* of it that came */
-  struct store_record *last;   /* borrowed from the store: the one before; NULL: none */
-  uint64_t documents, bytes;   /* that the header announces */
+  struct store_record *record;     /* owned: the one whose data is coming; NULL: none is */
+  size_t data_bytes;               /* of it that came */
+  struct store_record *last;       /* borrowed from the store: the one before; NULL: none */
+  uint64_t documents, bytes, keys; /* that the header announces */
+  uint64_t last_key;               /* revision of the key before; 0: none came */
   struct state_hash state_hash;
 };
 
@@ -62,9 +63,10 @@ static int read_header(struct image_decoder *d) {
   d->bytes = get_u64(&r);
   d->state_hash.low = get_u64(&r);
   d->state_hash.high = get_u64(&r);
+  d->keys = get_u64(&r);
   bool is_whole = get_u64(&r) == XXH3_64bits(d->head, IMAGE_HEADER_BYTES - 8);
   d->has_header = true;
-  return is_image && is_known && is_whole ? 0 : CORACLE_EMALFORMED;
+  return is_image && is_known && is_whole && d->keys <= STORE_KEYS_MAX ? 0 : CORACLE_EMALFORMED;
 }
 
 /* The lengths are checked here, before anything is allocated for them. */
@@ -109,14 +111,39 @@ static int end_record(struct image_decoder *d) {
   return 0;
 }
 
-/* One thing further: the header, a head or the data of a record; or as far as the input goes. */
+static int read_key(struct image_decoder *d) {
+  struct store_key key;
+  if (!key_decode(d->head, &key)) return CORACLE_EMALFORMED;
+  if (key.revision <= d->last_key || key.revision > d->store->revision) return CORACLE_EMALFORMED;
+  if (keys_find(&d->store->keys, key.once.key) != NULL) return CORACLE_EMALFORMED;
+  store_remember(d->store, d->head);
+  d->last_key = key.revision;
+  return 0;
+}
+
+/* What comes next, as far as it is of a length that is known. */
+struct head {
+  size_t bytes;
+  int (*read)(struct image_decoder *);
+};
+
+/* No bytes: the image is complete. */
+static struct head next_head(const struct image_decoder *d) {
+  if (!d->has_header) return (struct head){IMAGE_HEADER_BYTES, read_header};
+  if (store_documents(d->store) < d->documents) return (struct head){IMAGE_RECORD_BYTES, begin_record};
+  if (store_keys(d->store) < d->keys) return (struct head){IMAGE_KEY_BYTES, read_key};
+  return (struct head){0};
+}
+
+/* One thing further: the header, a head or the data of a record, a key; or as far as the input goes. */
 static int advance(struct image_decoder *d, struct reader *in) {
   if (d->record != NULL)
     return gather(in, d->record->data, &d->data_bytes, record_bytes(d->record)) ? end_record(d) : 0;
-  if (d->has_header && store_documents(d->store) == d->documents) return CORACLE_EMALFORMED;
-  if (!gather(in, d->head, &d->head_bytes, d->has_header ? IMAGE_RECORD_BYTES : IMAGE_HEADER_BYTES)) return 0;
+  const struct head head = next_head(d);
+  if (head.bytes == 0) return CORACLE_EMALFORMED;
+  if (!gather(in, d->head, &d->head_bytes, head.bytes)) return 0;
   d->head_bytes = 0;
-  return d->has_header ? begin_record(d) : read_header(d);
+  return head.read(d);
 }
 
 int image_decoder_feed(struct image_decoder *d, const void *data, size_t n) {
@@ -137,6 +164,7 @@ int image_decoder_finish(struct image_decoder *d, struct store **store) {
   if (!d->has_header) return CORACLE_EMALFORMED;
   if (store_documents(d->store) != d->documents || store_bytes(d->store) != d->bytes)
     return CORACLE_EMALFORMED;
+  if (store_keys(d->store) != d->keys) return CORACLE_EMALFORMED;
   if (!state_hash_equal(store_state_hash(d->store), d->state_hash)) return CORACLE_EMALFORMED;
   *store = d->store;
   d->store = NULL;

@@ -1,5 +1,6 @@
-/* Writes an image. The position is a record of the view and how far into it the next byte is; checkpoints are
- * earlier positions at the beginning of a record. */
+/* Writes an image. Among the documents the position is a record of the view and how far into it the next byte
+ * is; checkpoints are earlier positions at the beginning of a record. The keys behind them are all of one
+ * length, so each is found by calculation. */
 #include "store/core.h"
 #include "store/image.h"
 
@@ -11,6 +12,7 @@
 #include <xxhash.h>
 
 _Static_assert((int)IMAGE_RECORD_BYTES == (int)RECORD_HEAD_BYTES, "the head of a record is in its hash");
+_Static_assert((int)IMAGE_KEY_BYTES == (int)KEY_BYTES, "keys are kept as they stand in an image");
 
 /* The beginning of a record in the image. */
 struct place {
@@ -21,6 +23,7 @@ struct place {
 struct image_encoder {
   const struct store_view *view; /* borrowed */
   uint8_t header[IMAGE_HEADER_BYTES];
+  uint64_t keys_offset; /* of the first key */
   uint64_t bytes, tag;
   struct place
       *checkpoints; /* ascending, at least IMAGE_CHECKPOINT_BYTES apart; the first is the first record */
@@ -40,6 +43,7 @@ static void encode_header(struct image_encoder *e) {
   put_u64(&b, store_view_bytes(e->view));
   put_u64(&b, hash.low);
   put_u64(&b, hash.high);
+  put_u64(&b, store_view_keys(e->view));
   e->tag = XXH3_64bits(b.data, b.n);
   put_u64(&b, e->tag);
   assert(b.n == sizeof e->header);
@@ -99,7 +103,10 @@ static void seek(struct image_encoder *e, uint64_t offset) {
 struct image_encoder *image_encoder_new(const struct store_view *view) {
   struct image_encoder *e = memory_zalloc(sizeof *e);
   e->view = view;
-  e->bytes = IMAGE_HEADER_BYTES + RECORD_HEAD_BYTES * store_view_documents(view) + store_view_bytes(view);
+  assert(store_view_is_settled(view));
+  e->keys_offset =
+      IMAGE_HEADER_BYTES + RECORD_HEAD_BYTES * store_view_documents(view) + store_view_bytes(view);
+  e->bytes = e->keys_offset + KEY_BYTES * store_view_keys(view);
   encode_header(e);
   e->checkpoints_max = 16;
   e->checkpoints = memory_alloc(e->checkpoints_max * sizeof *e->checkpoints);
@@ -134,12 +141,8 @@ static void copy_overlap(uint8_t *out, uint64_t offset, size_t n, const void *pa
   if (from < to) memcpy(out + (from - offset), (const uint8_t *)part + (from - part_offset), to - from);
 }
 
-size_t image_encoder_read(struct image_encoder *e, uint64_t offset, uint8_t *out, size_t n) {
-  assert(offset <= e->bytes);
-  if (n > e->bytes - offset) n = (size_t)(e->bytes - offset);
-  if (n == 0) return 0;
-
-  copy_overlap(out, offset, n, e->header, 0, sizeof e->header);
+/* The documents' part of the n bytes from `offset` on, which end with the documents at the latest. */
+static void read_documents(struct image_encoder *e, uint64_t offset, uint8_t *out, size_t n) {
   seek(e, offset);
   while (e->at.offset < offset + n) {
     const struct store_record *record = e->records[0];
@@ -151,5 +154,24 @@ size_t image_encoder_read(struct image_encoder *e, uint64_t offset, uint8_t *out
     if (e->at.offset + image_bytes(record) > offset + n) break; /* the next call goes on within it */
     advance(e);
   }
+}
+
+static void read_keys(const struct image_encoder *e, uint64_t offset, uint8_t *out, size_t n) {
+  uint64_t i = offset > e->keys_offset ? (offset - e->keys_offset) / KEY_BYTES : 0;
+  for (uint64_t at; (at = e->keys_offset + i * KEY_BYTES) < offset + n; i++)
+    copy_overlap(out, offset, n, store_view_key(e->view, i), at, KEY_BYTES);
+}
+
+size_t image_encoder_read(struct image_encoder *e, uint64_t offset, uint8_t *out, size_t n) {
+  assert(offset <= e->bytes);
+  if (n > e->bytes - offset) n = (size_t)(e->bytes - offset);
+  if (n == 0) return 0;
+
+  copy_overlap(out, offset, n, e->header, 0, sizeof e->header);
+  if (offset < e->keys_offset) {
+    const uint64_t left = e->keys_offset - offset;
+    read_documents(e, offset, out, n < left ? n : (size_t)left);
+  }
+  read_keys(e, offset, out, n);
   return n;
 }

@@ -44,21 +44,19 @@ void record_encode_head(const struct store_record *r, uint8_t head[RECORD_HEAD_B
 
 /* ---- The hash of the state ---- */
 
-static struct state_hash record_state_hash(const struct store_record *r) {
+struct state_hash record_state_hash(const struct store_record *r) {
   uint8_t head[RECORD_HEAD_BYTES];
   record_encode_head(r, head);
   XXH128_hash_t hash = XXH3_128bits_withSeed(r->data, record_bytes(r), XXH3_64bits(head, sizeof head));
   return (struct state_hash){.low = hash.low64, .high = hash.high64};
 }
 
-void state_hash_add(struct state_hash *sum, const struct store_record *r) {
-  struct state_hash hash = record_state_hash(r);
-  sum->low += hash.low;
-  sum->high += hash.high + (sum->low < hash.low); /* the carry */
+void state_hash_add(struct state_hash *sum, struct state_hash part) {
+  sum->low += part.low;
+  sum->high += part.high + (sum->low < part.low); /* the carry */
 }
 
-void state_hash_subtract(struct state_hash *sum, const struct store_record *r) {
-  struct state_hash hash = record_state_hash(r);
-  sum->high -= hash.high + (sum->low < hash.low); /* the borrow */
-  sum->low -= hash.low;
+void state_hash_subtract(struct state_hash *sum, struct state_hash part) {
+  sum->high -= part.high + (sum->low < part.low); /* the borrow */
+  sum->low -= part.low;
 }

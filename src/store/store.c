@@ -9,10 +9,12 @@
 struct store *store_new(const uint8_t key[STORE_HASH_KEY_BYTES]) {
   struct store *store = memory_zalloc(sizeof *store);
   table_init(&store->table, key);
+  memcpy(store->keys.hash_key, key, STORE_HASH_KEY_BYTES);
   return store;
 }
 
 bool store_free_some(struct store *store, size_t records) {
+  if (!keys_free_some(&store->keys, records / RECORDS_PER_KEYS_CHUNK + 1)) return false;
   if (!index_free_some(&store->index, records)) return false;
   table_close(&store->table);
   free(store);
@@ -25,103 +27,78 @@ void store_free(struct store *store) {
   assert(done);
 }
 
-/* With one reference. */
-static struct store_record *record_of(const struct command *c, uint32_t hash, uint64_t revision) {
-  struct store_record *r = record_new(c->collection.n, c->id.n, c->body.n);
-  r->revision = revision;
-  r->hash = hash;
-  memcpy(r->data, c->collection.at, c->collection.n);
-  memcpy(r->data + c->collection.n, c->id.at, c->id.n);
-  memcpy(r->data + c->collection.n + c->id.n, c->body.at, c->body.n);
-  return r;
-}
+/* ---- Changing ---- */
 
 void store_insert(struct store *store, struct store_record *record) {
   table_insert(&store->table, record);
   index_insert(&store->index, record);
   store->bytes += record_bytes(record);
-  state_hash_add(&store->state_hash, record);
+  state_hash_add(&store->state_hash, record_state_hash(record));
 }
 
-/* Takes over the reference to `record`. */
-static void replace_document(struct store *store, struct store_record *old, struct store_record *record) {
+void store_replace(struct store *store, struct store_record *old, struct store_record *record) {
   store->bytes += record_bytes(record) - record_bytes(old);
-  state_hash_subtract(&store->state_hash, old);
-  state_hash_add(&store->state_hash, record);
+  state_hash_subtract(&store->state_hash, record_state_hash(old));
+  state_hash_add(&store->state_hash, record_state_hash(record));
   table_replace(&store->table, old, record);
   index_replace(&store->index, old, record);
 }
 
-static void remove_document(struct store *store, struct store_record *old) {
+void store_remove(struct store *store, struct store_record *old) {
   store->bytes -= record_bytes(old);
-  state_hash_subtract(&store->state_hash, old);
+  state_hash_subtract(&store->state_hash, record_state_hash(old));
   table_remove(&store->table, old);
   index_remove(&store->index, old);
 }
 
-static bool condition_holds(const struct command *c, const struct store_record *current) {
-  switch (c->condition) {
-  case COMMAND_ALWAYS:
-    return true;
-  case COMMAND_IF_ABSENT:
-  case COMMAND_CREATE:
-    return current == NULL;
-  case COMMAND_IF_PRESENT:
-    return current != NULL;
-  case COMMAND_IF_REVISION:
-    return current != NULL && current->revision == c->revision;
+void store_remember(struct store *store, const uint8_t bytes[KEY_BYTES]) {
+  if (store_keys(store) == STORE_KEYS_MAX) {
+    state_hash_subtract(&store->state_hash, key_state_hash(keys_oldest(&store->keys)));
+    keys_drop_oldest(&store->keys);
   }
-  abort(); /* command_decode() lets no other through */
+  keys_append(&store->keys, bytes);
+  state_hash_add(&store->state_hash, key_state_hash(bytes));
 }
 
-int store_apply(struct store *store, uint64_t index, const void *command, size_t bytes,
-                struct store_result *result) {
-  struct command c;
-  int error = command_decode(command, bytes, &c);
-  if (error != 0) return error;
-  assert(index > store->revision); /* each entry once, in log order */
-  store->revision = index;
+/* ---- Reading ---- */
 
-  uint32_t hash = table_hash(&store->table, c.collection, c.id);
-  struct store_record *current = table_find(&store->table, hash, c.collection, c.id);
-  *result = (struct store_result){0};
-  if (!condition_holds(&c, current)) {
-    result->outcome = c.condition == COMMAND_CREATE ? STORE_EXISTS : STORE_PRECONDITION_FAILED;
-    result->record = current != NULL ? store_record_ref(current) : NULL;
-  } else if (c.type == COMMAND_PUT) {
-    struct store_record *record = record_of(&c, hash, index);
-    result->outcome = current != NULL ? STORE_REPLACED : STORE_CREATED;
-    result->record = store_record_ref(record);
-    if (current != NULL)
-      replace_document(store, current, record);
-    else
-      store_insert(store, record);
-  } else if (current != NULL) {
-    result->outcome = STORE_DELETED;
-    remove_document(store, current);
-  } else {
-    result->outcome = STORE_NOT_FOUND;
-  }
-  return 0;
+bool store_find_key(const struct store *store, const uint8_t key[COMMAND_DIGEST_BYTES],
+                    struct store_key *found) {
+  const uint8_t *bytes = keys_find(&store->keys, key);
+  if (bytes == NULL) return false;
+  bool good = key_decode(bytes, found);
+  assert(good);
+  (void)good;
+  return true;
+}
+
+uint64_t store_keys(const struct store *store) {
+  return store->keys.end - store->keys.first;
 }
 
 struct store_record *store_get(const struct store *store, struct slice collection, struct slice id) {
   if (collection.n > COLLECTION_BYTES_MAX || id.n > DOCUMENT_ID_BYTES_MAX) return NULL;
+  if (is_dropping(&store->dropping, collection)) return NULL;
   return table_find(&store->table, table_hash(&store->table, collection, id), collection, id);
 }
 
 struct store_record *store_after(const struct store *store, struct slice collection, struct slice after) {
+  if (is_dropping(&store->dropping, collection)) return NULL;
   return index_after_in(&store->index, collection, after);
 }
 
 uint64_t store_count(const struct store *store, struct slice collection) {
-  return index_count(&store->index, collection);
+  return is_dropping(&store->dropping, collection) ? 0 : index_count(&store->index, collection);
 }
 
 bool store_collection_after(const struct store *store, struct slice after, struct slice *name,
                             uint64_t *count) {
   struct index_key key = {.collection = after, .past_collection = true};
   const struct store_record *record = index_after(&store->index, &key);
+  if (record != NULL && is_dropped(&store->dropping, record)) {
+    key.collection = store_record_collection(record);
+    record = index_after(&store->index, &key);
+  }
   if (record == NULL) return false;
   *name = store_record_collection(record);
   *count = store_count(store, *name);

@@ -48,19 +48,45 @@ enum store_outcome {
   STORE_EXISTS,              /* a create found the id taken */
   STORE_NOT_FOUND,           /* a delete found nothing, and asked for no revision */
   STORE_PRECONDITION_FAILED, /* the condition does not hold */
+  STORE_BASE_MOVED, /* the document is no longer what a PUT's body was computed from: compute it again. Of a
+                       transaction: one of its operations found that, and nothing was changed */
+  STORE_DROPPED,    /* the collection has no documents any more */
+  STORE_DONE,    /* a transaction took effect, or a batch, whose operations may have failed each by itself */
+  STORE_REFUSED, /* operation `failed` of a transaction failed, so nothing was changed */
+  STORE_KEY_REUSED, /* the idempotency key was another request's */
+};
+
+/* Of one operation of a transaction or batch. */
+struct store_operation {
+  enum store_outcome outcome;  /* up to BASE_MOVED */
+  struct store_record *record; /* as in struct store_result */
 };
 
 struct store_result {
   enum store_outcome outcome;
   /* CREATED, REPLACED: the new record. EXISTS, PRECONDITION_FAILED: the current one, NULL if there is none.
-   * DELETED, NOT_FOUND: NULL. One reference, owned by the caller. */
+   * Everything else: NULL. */
   struct store_record *record;
+  uint64_t revision; /* log index of the command; of a replay: of the first one */
+  bool replayed; /* nothing was done: the outcome is that of the first command with the same key and request.
+                    No records, and no operations but `failed` */
+  uint8_t note[COMMAND_DIGEST_BYTES]; /* replayed: the first one's */
+  /* REFUSED: the first operation that failed, and its outcome; also of a replay. */
+  uint16_t failed;
+  enum store_outcome failed_outcome;
+  /* In order. DONE, unless replayed: all of them. REFUSED, unless replayed, and a transaction's BASE_MOVED:
+   * those up to the one that it is for, of which none was carried out. Else none. Owned. */
+  struct store_operation *operations;
+  size_t operations_n;
 };
+/* Drops the references to the records and frees the operations. All zero is fine, and is what is left. */
+void store_result_close(struct store_result *);
 
-/* Two nodes with the same documents have the same hash, and with others as good as never: the sum modulo
- * 2^128 of the hashes of all documents. That of a document is XXH3-128 of its collection, id and bytes,
- * seeded with XXH3-64 of its revision and their lengths, laid out as in an image (store/image.h). It guards
- * against our own mistakes and broken machines, not against malice. */
+/* Two nodes with the same documents and idempotency keys have the same hash, and with others as good as
+ * never: the sum modulo 2^128 of the hashes of all of them. That of a document is XXH3-128 of its collection,
+ * id and bytes, seeded with XXH3-64 of its revision and their lengths, laid out as in an image
+ * (store/image.h); that of a key is XXH3-128 of what an image has of it. It guards against our own mistakes
+ * and broken machines, not against malice. */
 struct state_hash {
   uint64_t low, high;
 };
@@ -79,9 +105,38 @@ MUST_CHECK bool store_free_some(struct store *, size_t records);
 
 /* Applies the encoded command of the log entry at `index` (which becomes the revision), greater than the one
  * before. CORACLE_EMALFORMED, and nothing changed, when the bytes are no command this version knows: the
- * caller must stop the node. `*result` is then unchanged too. */
+ * caller must stop the node. `*result` is then unchanged too; otherwise it is to be closed. The store must
+ * not be busy.
+ *
+ * A transaction's conditions are all judged before anything is changed, on the documents as they were before
+ * it. (Two operations on one document are EMALFORMED: no proposer makes them.) */
 MUST_CHECK int store_apply(struct store *, uint64_t index, const void *command, size_t bytes,
                            struct store_result *);
+
+/* Dropping a large collection takes longer than a turn of the loop. For whoever reads the store all of it is
+ * gone at once; what it held is taken out and released by store_go_on(), about `documents` at a time (at
+ * least one), which returns whether it is done. As long as the store is busy nothing may be applied, no view
+ * be taken for an image, and store_documents(), store_bytes() and store_state_hash() are on their way. */
+bool store_is_busy(const struct store *);
+bool store_go_on(struct store *, size_t documents);
+
+/* ---- Idempotency keys ---- */
+
+/* The newest commands with a key, by log order: part of the replicated state, of its hash and of its image.
+ * When one more comes than STORE_KEYS_MAX, the oldest is forgotten. No clock is asked. Outcomes BASE_MOVED
+ * and KEY_REUSED are not remembered (nothing was decided), nor are replays (the first stays where it is). */
+enum { STORE_KEYS_MAX = 1000000 };
+
+struct store_key {
+  struct command_once once;
+  uint64_t revision;                 /* log index of the command */
+  enum store_outcome outcome;        /* of it */
+  uint16_t failed;                   /* as in struct store_result */
+  enum store_outcome failed_outcome; /* likewise */
+};
+/* False: it is not remembered. */
+bool store_find_key(const struct store *, const uint8_t key[COMMAND_DIGEST_BYTES], struct store_key *);
+uint64_t store_keys(const struct store *);
 
 /* The document, or NULL. Borrowed until the next store_apply() unless a reference is taken. */
 struct store_record *store_get(const struct store *, struct slice collection, struct slice id);

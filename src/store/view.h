@@ -1,9 +1,10 @@
 /* The whole store as of one revision, while writes go on.
  *
- * Taking a view costs a constant time: it is a reference to the root of the ordered index. From then on a
- * write copies the nodes on its path that the view can still see (at most one per level, once each), and
- * leaves the old ones to the view. So a view costs memory only as documents are written while it lives: each
- * such write keeps the document that was there before, and some copied nodes.
+ * Taking a view costs next to nothing: it is a reference to the root of the ordered index, and one for every
+ * 1024 idempotency keys (0.1 ms for a million of them). From then on a write copies the nodes on its path
+ * that the view can still see (at most one per level, once each), and leaves the old ones to the view. So a
+ * view costs memory only as documents are written while it lives: each such write keeps the document that was
+ * there before, and some copied nodes.
  *
  * A view does not depend on its store any more: it may outlive it. Several may live at once, and be released
  * in any order. */
@@ -22,10 +23,12 @@ void store_view_free(struct store_view *);
  * view is gone then. After the first call nothing else may be asked of the view. */
 MUST_CHECK bool store_view_free_some(struct store_view *, size_t records);
 
-/* As of when it was taken, what store_revision(), store_documents(), store_bytes(), store_state_hash() say.
+/* As of when it was taken, what store_revision(), store_documents(), store_keys(), store_bytes(),
+ * store_state_hash() say.
  */
 uint64_t store_view_revision(const struct store_view *);
 uint64_t store_view_documents(const struct store_view *);
+uint64_t store_view_keys(const struct store_view *);
 uint64_t store_view_bytes(const struct store_view *);
 struct state_hash store_view_state_hash(const struct store_view *);
 
