@@ -42,7 +42,9 @@ static int on_chunk_header(llhttp_t *llhttp) {
 }
 
 static int on_body(llhttp_t *llhttp, const char *at, size_t n) {
-  bytes_append(&of(llhttp)->body, at, n);
+  struct message *m = of(llhttp);
+  m->passed_bytes += n;
+  if (!m->streams) bytes_append(&m->body, at, n);
   return 0;
 }
 
@@ -208,15 +210,18 @@ static enum message_progress after_head(struct message *m, struct slice *in) {
 
 /* Passes on what there is of the body or of the chunk; GO_ON at its end. */
 static enum message_progress take_data(struct message *m, struct slice *in) {
+  if (m->remaining == 0) return MESSAGE_GO_ON;
   if (in->n == 0) return MESSAGE_NEED_MORE;
   size_t n = in->n < m->remaining ? in->n : (size_t)m->remaining;
-  size_t before = m->body.n;
+  m->passed_bytes = 0;
+  m->piece = (struct slice){in->at, n};
   enum http_fault fault = feed(m, in->at, n, HTTP_FAULT_FRAMING);
   if (fault != HTTP_FAULT_NONE) return fail(m, fault);
-  if (m->body.n - before != n) return fail(m, HTTP_FAULT_FRAMING);
+  if (m->passed_bytes != n) return fail(m, HTTP_FAULT_FRAMING);
   in->at += n;
   in->n -= n;
   m->remaining -= n;
+  if (m->streams) return MESSAGE_PIECE;
   return m->remaining > 0 ? MESSAGE_NEED_MORE : MESSAGE_GO_ON;
 }
 
@@ -250,7 +255,8 @@ static enum message_progress in_chunk_size(struct message *m, struct slice *in) 
   if (fault == HTTP_FAULT_NONE) fault = feed(m, "\r\n", 2, HTTP_FAULT_CHUNK);
   if (fault != HTTP_FAULT_NONE) return fail(m, fault);
   if (!m->chunk_begun || m->ended) return fail(m, HTTP_FAULT_FRAMING);
-  if (m->chunk_bytes > m->body_bytes_max - m->body.n) return fail(m, HTTP_FAULT_BODY_TOO_LARGE);
+  if (!m->streams && m->chunk_bytes > m->body_bytes_max - m->body.n)
+    return fail(m, HTTP_FAULT_BODY_TOO_LARGE);
   m->remaining = m->chunk_bytes;
   begin_line(m, m->remaining > 0 ? MESSAGE_IN_CHUNK : MESSAGE_IN_TRAILERS);
   return MESSAGE_GO_ON;
@@ -299,6 +305,7 @@ static enum message_progress after_message(struct message *m, struct slice *in) 
   m->head.n = 0;
   m->body.n = 0;
   m->fields_n = 0;
+  m->streams = false;
   m->trailer_bytes = 0;
   m->empty_lines_n = 0;
   m->ended = false;
@@ -397,9 +404,10 @@ enum http_fault message_framing(const struct message *m, int minor, struct messa
   return fault;
 }
 
-enum http_fault message_expect(struct message *m, enum message_body body, uint64_t length) {
+enum http_fault message_expect(struct message *m, enum message_body body, uint64_t length, bool streams) {
   assert(m->state == MESSAGE_AFTER_HEAD);
   m->expect = body;
+  m->streams = streams;
   m->remaining = body == MESSAGE_BODY_LENGTH ? length : 0;
-  return m->remaining > m->body_bytes_max ? HTTP_FAULT_BODY_TOO_LARGE : HTTP_FAULT_NONE;
+  return !streams && m->remaining > m->body_bytes_max ? HTTP_FAULT_BODY_TOO_LARGE : HTTP_FAULT_NONE;
 }

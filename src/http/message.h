@@ -10,6 +10,7 @@
  *
  *     message_execute(m, &in) ->  MESSAGE_START_LINE   the owner checks message_start_line()
  *                                 MESSAGE_HEAD         the owner checks the fields and calls message_expect()
+ *                                 MESSAGE_PIECE        message.piece is more of a body that is streamed
  *                                 MESSAGE_WHOLE        everything in it lives until the next
  * message_execute() */
 #ifndef CORACLE_HTTP_MESSAGE_H
@@ -31,6 +32,7 @@ enum message_progress {
   MESSAGE_NEED_MORE,
   MESSAGE_START_LINE,
   MESSAGE_HEAD,
+  MESSAGE_PIECE, /* of a streamed body only; there may be more to tell even where *in is empty now */
   MESSAGE_WHOLE,
   MESSAGE_FAILED, /* message.fault says why; the message must not be executed again */
 };
@@ -73,12 +75,15 @@ struct message {
   enum message_body expect; /* as message_expect() was told */
   uint32_t empty_lines_n;   /* skipped before the start line; <= MESSAGE_EMPTY_LINES_MAX */
   uint64_t remaining;       /* bytes of the body or of its chunk still to come */
+  bool streams;             /* the body is told in pieces, without limit, and nothing of it is kept */
+  size_t passed_bytes;      /* of the body, by llhttp, for the bytes that it was last given */
+  struct slice piece;       /* borrowed from the input, at MESSAGE_PIECE */
   size_t body_bytes_max;
   size_t trailer_bytes;    /* <= HTTP_TRAILER_BYTES_MAX */
   size_t line_at;          /* where the current line begins, in the buffer that it is collected in */
   struct bytes head;       /* owned; the lines up to the empty one, as received */
   struct bytes line;       /* owned; a line of the chunks' framing or of the trailers */
-  struct bytes body;       /* owned; body.n <= body_bytes_max */
+  struct bytes body;       /* owned; body.n <= body_bytes_max; empty where it streams */
   size_t start_line_bytes; /* at the front of head, without CR LF */
   size_t fields_n;
   struct message_field field; /* of the current line, as llhttp finds it */
@@ -109,7 +114,7 @@ struct message_framing {
 enum http_fault message_framing(const struct message *, int minor, struct message_framing *);
 
 /* After MESSAGE_HEAD, before the next message_execute(): what body follows. SKIPPED is for responses that
- * have none whatever their fields say (RFC 9112, 6.3). Refuses a length over the limit. */
-MUST_CHECK enum http_fault message_expect(struct message *, enum message_body, uint64_t length);
+ * have none whatever their fields say (RFC 9112, 6.3). Refuses a length over the limit, unless it streams. */
+MUST_CHECK enum http_fault message_expect(struct message *, enum message_body, uint64_t length, bool streams);
 
 #endif

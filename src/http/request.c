@@ -17,14 +17,17 @@ struct http_parser {
   int minor; /* of HTTP/1.minor */
   bool keep_alive;
   bool upgrade;
+  const char *streamed_type; /* static; NULL: none */
+  bool waits;                /* for 100 Continue, once it was told of a streamed body's head */
   struct target target;
   struct bytes decoded;             /* owned; what target points to where it had to be decoded */
   struct http_error body_too_large; /* with the limit in its detail */
   char body_too_large_detail[80];
 };
 
-struct http_parser *http_parser_new(size_t body_bytes_max) {
+struct http_parser *http_parser_new(size_t body_bytes_max, const char *streamed_type) {
   struct http_parser *p = memory_zalloc(sizeof *p);
+  p->streamed_type = streamed_type;
   message_init(&p->message, HTTP_REQUEST, body_bytes_max);
   snprintf(p->body_too_large_detail, sizeof p->body_too_large_detail,
            "The body is over this server's limit of %zu bytes.", body_bytes_max);
@@ -107,7 +110,15 @@ struct asked {
   bool continue_100; /* Expect: 100-continue */
   bool other_expect; /* an Expect for something else */
   bool invalid_host;
+  bool streamed_type; /* Content-Type is the one whose bodies are streamed */
 };
+
+/* The type without its parameters (RFC 9110, 8.3.1). */
+static bool is_of_type(struct slice content_type, const char *type) {
+  const char *semicolon = content_type.n > 0 ? memchr(content_type.at, ';', content_type.n) : NULL;
+  if (semicolon != NULL) content_type.n = (size_t)(semicolon - content_type.at);
+  return type != NULL && slice_is_caseless(http_trim(content_type), type);
+}
 
 static void read_headers(const struct http_parser *p, struct asked *asked) {
   const struct message *m = &p->message;
@@ -119,6 +130,8 @@ static void read_headers(const struct http_parser *p, struct asked *asked) {
       if (!target_is_host(value, true)) asked->invalid_host = true;
     } else if (slice_is_caseless(name, "Upgrade")) {
       if (value.n > 0) asked->upgrade = true;
+    } else if (slice_is_caseless(name, "Content-Type")) {
+      if (is_of_type(value, p->streamed_type)) asked->streamed_type = true;
     } else if (slice_is_caseless(name, "Expect")) {
       if (slice_is_caseless(value, "100-continue"))
         asked->continue_100 = true;
@@ -128,8 +141,7 @@ static void read_headers(const struct http_parser *p, struct asked *asked) {
   }
 }
 
-/* `waits` is set when the client waits for 100 Continue before it sends the body (RFC 9110, 10.1.1). */
-static enum http_fault read_head(struct http_parser *p, bool *waits) {
+static enum http_fault read_head(struct http_parser *p) {
   struct message_framing framing;
   enum http_fault fault = message_framing(&p->message, p->minor, &framing);
   if (fault != HTTP_FAULT_NONE) return fault;
@@ -145,13 +157,24 @@ static enum http_fault read_head(struct http_parser *p, bool *waits) {
    * and 10.1.1). Its keep-alive extension needs an answer of its own kind, so such a connection is closed
    * instead. */
   p->keep_alive = p->minor > 0 && !framing.close;
-  p->upgrade = p->minor > 0 && framing.upgrade && asked.upgrade;
   bool has_body = framing.body == MESSAGE_BODY_CHUNKED || framing.length > 0;
-  *waits = p->minor > 0 && asked.continue_100 && has_body;
-  return message_expect(&p->message, framing.body, framing.length);
+  bool streams = asked.streamed_type && has_body;
+  /* Bytes after the head are the body's. A server may ignore an upgrade (RFC 9110, 7.8). */
+  p->upgrade = p->minor > 0 && framing.upgrade && asked.upgrade && !streams;
+  p->waits = p->minor > 0 && asked.continue_100 && has_body;
+  return message_expect(&p->message, framing.body, framing.length, streams);
 }
 
 /* ---- The request ---- */
+
+void http_parser_headers(const struct http_parser *p, struct http_request *r) {
+  const struct message *m = &p->message;
+  for (size_t i = 0; i < m->fields_n; i++) {
+    r->headers[i].name = message_slice(m, m->fields[i].name);
+    r->headers[i].value = message_slice(m, m->fields[i].value);
+  }
+  r->headers_n = m->fields_n;
+}
 
 static void fill_request(const struct http_parser *p, struct http_request *r) {
   const struct message *m = &p->message;
@@ -164,15 +187,15 @@ static void fill_request(const struct http_parser *p, struct http_request *r) {
   r->segments_n = t->segments_n;
   memcpy(r->parameters, t->parameters, t->parameters_n * sizeof *t->parameters);
   r->parameters_n = t->parameters_n;
-  for (size_t i = 0; i < m->fields_n; i++) {
-    r->headers[i].name = message_slice(m, m->fields[i].name);
-    r->headers[i].value = message_slice(m, m->fields[i].value);
+  http_parser_headers(p, r);
+  for (size_t i = 0; i < r->headers_n; i++) {
     /* The host of an absolute target counts, whatever the header says (RFC 9112, 3.2.2). */
     if (t->authority.at != NULL && slice_is_caseless(r->headers[i].name, "Host"))
       r->headers[i].value = t->authority;
   }
-  r->headers_n = m->fields_n;
   r->body = slice_of_bytes(&m->body);
+  r->streams = m->streams;
+  r->http_1_0 = p->minor == 0;
   r->keep_alive = p->keep_alive;
   r->upgrade = p->upgrade;
 }
@@ -183,19 +206,35 @@ static enum http_progress fail(struct http_parser *p, enum http_fault fault, str
   return HTTP_FAILED;
 }
 
+/* The client waits for 100 Continue before it sends the body (RFC 9110, 10.1.1), and has sent none. */
+static bool is_to_continue(struct http_parser *p, const struct slice *in) {
+  bool waits = p->waits;
+  p->waits = false;
+  return waits && in->n == 0;
+}
+
 static enum http_progress execute(struct http_parser *p, struct slice *in, struct http_request *request,
                                   struct http_error *error) {
+  if (is_to_continue(p, in)) return HTTP_CONTINUE;
   for (;;) {
-    bool waits = false;
     enum http_fault fault = HTTP_FAULT_NONE;
     switch (message_execute(&p->message, in)) {
     case MESSAGE_START_LINE:
       fault = read_request_line(p);
       break;
     case MESSAGE_HEAD:
-      fault = read_head(p, &waits);
-      break;
+      fault = read_head(p);
+      if (fault != HTTP_FAULT_NONE || !p->message.streams) break;
+      fill_request(p, request);
+      return HTTP_HEAD_READY;
+    case MESSAGE_PIECE:
+      request->body = p->message.piece;
+      return HTTP_BODY_PIECE;
     case MESSAGE_WHOLE:
+      if (p->message.streams) {
+        request->body = (struct slice){0};
+        return HTTP_BODY_END;
+      }
       fill_request(p, request);
       return HTTP_REQUEST_READY;
     case MESSAGE_FAILED:
@@ -206,7 +245,7 @@ static enum http_progress execute(struct http_parser *p, struct slice *in, struc
       return HTTP_NEED_MORE;
     }
     if (fault != HTTP_FAULT_NONE) return fail(p, fault, error);
-    if (waits && in->n == 0) return HTTP_CONTINUE;
+    if (is_to_continue(p, in)) return HTTP_CONTINUE;
   }
 }
 

@@ -50,6 +50,8 @@ struct http_request {
   struct http_field headers[HTTP_HEADERS_MAX];
   size_t headers_n;
   struct slice body;
+  bool streams;    /* its body comes after it, piece by piece: `body` is empty at HTTP_HEAD_READY */
+  bool http_1_0;   /* the client knows no chunks: a body of unknown length ends with the connection */
   bool keep_alive; /* the client would go on using the connection; false for HTTP/1.0 */
   bool upgrade; /* it asks for Connection: upgrade; bytes after the request are another protocol's if granted
                  */
@@ -72,14 +74,25 @@ struct http_error {
 enum http_progress {
   HTTP_NEED_MORE, /* all bytes were taken; no request is whole */
   HTTP_REQUEST_READY,
-  HTTP_CONTINUE, /* the client waits for 100 Continue (RFC 9110, 10.1.1) and may have it; then call again */
-  HTTP_FAILED,   /* answer with the error and close: the connection's framing is lost */
+  HTTP_HEAD_READY, /* the head of a request whose body is streamed; HTTP_BODY_PIECE and HTTP_BODY_END follow
+                    */
+  HTTP_BODY_PIECE, /* the next bytes of it are request->body, until the next call; not empty */
+  HTTP_BODY_END,   /* there were all of them; the next call goes on with the next request */
+  HTTP_CONTINUE,   /* the client waits for 100 Continue (RFC 9110, 10.1.1) and may have it; then call again */
+  HTTP_FAILED,     /* answer with the error and close: the connection's framing is lost */
 };
 
 struct http_parser;
 
-/* `body_bytes_max` bounds one request's body. Released with http_parser_free(). */
-struct http_parser *http_parser_new(size_t body_bytes_max);
+/* `body_bytes_max` bounds one request's body. A request whose Content-Type is `streamed_type`
+ * ("TYPE/SUBTYPE", without case, whatever its parameters; NULL: none is) and which has a body, of whatever
+ * length, is given out before it: HTTP_HEAD_READY, then HTTP_CONTINUE if the client waits for that (a caller
+ * who refuses the request just stops calling), then the body in pieces as they come, of which the parser
+ * keeps nothing. What *request points to, but for `body`, holds until the call after HTTP_BODY_END. From
+ * HTTP_HEAD_READY on call until it is HTTP_NEED_MORE, with no bytes left too: HTTP_CONTINUE and HTTP_BODY_END
+ * take none. Such a request is never an upgrade. `streamed_type` is static. Released with http_parser_free().
+ */
+struct http_parser *http_parser_new(size_t body_bytes_max, const char *streamed_type);
 void http_parser_free(struct http_parser *); /* NULL is fine */
 
 /* Takes bytes from the front of data[0..n) and says in *consumed how many; `data` may be reused right after
@@ -106,6 +119,10 @@ void http_parser_free(struct http_parser *); /* NULL is fine */
  * HTTP_CONTINUE is given only when no body byte has come yet, and never for a body over the limit. */
 enum http_progress http_parser_execute(struct http_parser *, const void *data, size_t n, size_t *consumed,
                                        struct http_request *request, struct http_error *error);
+
+/* The headers of the request that is under way, as many as were read: what the answer to one that failed, or
+ * that did not come to its end, may want to know. Nothing else of *request is changed. */
+void http_parser_headers(const struct http_parser *, struct http_request *request);
 
 /* Where the connection stands, for deadlines. */
 enum http_waiting { HTTP_WAITING_IDLE, HTTP_WAITING_HEAD, HTTP_WAITING_BODY };

@@ -124,3 +124,24 @@ void http_response_end(struct bytes *out, const char *content_type, struct slice
   bytes_append_string(out, "\r\n");
   if (!head_only) bytes_append_slice(out, body);
 }
+
+void http_response_stream(struct bytes *out, const char *content_type, bool keep_alive, bool http_1_0) {
+  int status = status_begun(out);
+  assert(status >= 200 && status != 204 && status != 304);
+  assert(!http_1_0 || !keep_alive); /* only the end of the connection tells of the end of the body */
+  if (content_type != NULL) http_response_header(out, "Content-Type", slice_of(content_type));
+  if (!http_1_0) http_response_header(out, "Transfer-Encoding", slice_of("chunked"));
+  if (!keep_alive) http_response_header(out, "Connection", slice_of("close"));
+  bytes_append_string(out, "\r\n");
+}
+
+void http_response_chunk(struct bytes *out, struct slice piece, bool http_1_0) {
+  if (piece.n == 0) return; /* an empty chunk would be the last one */
+  if (!http_1_0) bytes_printf(out, "%zx\r\n", piece.n);
+  bytes_append_slice(out, piece);
+  if (!http_1_0) bytes_append_string(out, "\r\n");
+}
+
+void http_response_last_chunk(struct bytes *out, bool http_1_0) {
+  if (!http_1_0) bytes_append_string(out, "0\r\n\r\n");
+}

@@ -24,6 +24,15 @@ void http_response_header_u64(struct bytes *out, const char *name, uint64_t valu
 void http_response_end(struct bytes *out, const char *content_type, struct slice body, bool keep_alive,
                        bool head_only);
 
+/* Instead of http_response_end(), for a body whose length is not known yet: Content-Type, "Transfer-Encoding:
+ * chunked" (RFC 9112, 7.1; not for a client that speaks HTTP/1.0, whose body ends with the connection, which
+ * must then not be kept alive), "Connection: close" when not keep_alive, and the blank line. The body follows
+ * in any number of http_response_chunk(), and http_response_last_chunk(). */
+void http_response_stream(struct bytes *out, const char *content_type, bool keep_alive, bool http_1_0);
+/* Some of the body; nothing is written for none. */
+void http_response_chunk(struct bytes *out, struct slice piece, bool http_1_0);
+void http_response_last_chunk(struct bytes *out, bool http_1_0);
+
 /* Appends `text` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_append_string(struct bytes *out, struct slice text);
 /* Appends `raw` percent-encoded for one path segment (RFC 3986: unreserved characters stay). */

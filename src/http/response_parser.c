@@ -60,9 +60,9 @@ static enum http_fault read_head(struct http_response_parser *p) {
   if (p->status == 101) return HTTP_FAULT_FRAMING; /* nobody asked for another protocol */
   p->keep_alive = p->minor > 0 && !framing.close;
   if (p->head || is_interim(p->status) || p->status == 204 || p->status == 304)
-    return message_expect(&p->message, MESSAGE_BODY_SKIPPED, 0);
+    return message_expect(&p->message, MESSAGE_BODY_SKIPPED, 0, false);
   if (framing.body == MESSAGE_BODY_NONE) return HTTP_FAULT_FRAMING;
-  return message_expect(&p->message, framing.body, framing.length);
+  return message_expect(&p->message, framing.body, framing.length, false);
 }
 
 static bool is_named_by_connection(const struct message *m, struct slice name) {
@@ -137,6 +137,7 @@ static int execute(struct http_response_parser *p, struct slice *in, struct http
       break;
     case MESSAGE_NEED_MORE:
     case MESSAGE_GO_ON:
+    case MESSAGE_PIECE: /* of bodies that stream only, and none does here */
       return 0;
     }
     if (fault != HTTP_FAULT_NONE) {
