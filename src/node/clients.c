@@ -13,30 +13,10 @@ struct node_stream *node_accept(struct node *node, uint64_t now_ms) {
   if (now_ms > node->now_ms) node->now_ms = now_ms;
   if (node->clients_n >= node->options.connections_max || node->stopping) return NULL;
   struct node_stream *stream = node_stream_new(node, STREAM_CLIENT);
-  stream->parser = http_parser_new(node->options.document_bytes_max);
+  stream->parser = http_parser_new(node->options.document_bytes_max, API_STREAMED_TYPE);
   stream->deadline_ms = node->now_ms + IDLE_DEADLINE_MS;
   node->clients_n++;
   return stream;
-}
-
-/* ---- Answers ---- */
-
-static struct call *call_new(struct node_stream *stream) {
-  struct call *call = memory_zalloc(sizeof *call);
-  call->stream = stream;
-  list_append(&stream->calls, &call->link);
-  stream->calls_n++;
-  return call;
-}
-
-static void call_free(struct call *call) {
-  if (call->stream != NULL) {
-    list_remove(&call->link);
-    call->stream->calls_n--;
-  }
-  api_call_close(&call->api);
-  bytes_close(&call->answer);
-  free(call);
 }
 
 /* Everything that came is answered, and nothing more will be. What is kept in stream->in is still to be
@@ -46,88 +26,49 @@ static bool is_finished(const struct node_stream *stream) {
          (stream->last_request || (stream->ended && stream->in.n == 0));
 }
 
-static bool has_room(const struct node_stream *stream) {
-  return stream->undrained_bytes + stream->out.n < UNDRAINED_BYTES_MAX;
+/* ---- Deadlines ---- */
+
+static uint64_t deadline_of(enum http_waiting waiting) {
+  static const uint64_t deadlines_ms[] = {[HTTP_WAITING_IDLE] = IDLE_DEADLINE_MS,
+                                          [HTTP_WAITING_HEAD] = HEAD_DEADLINE_MS,
+                                          [HTTP_WAITING_BODY] = BODY_DEADLINE_MS};
+  return deadlines_ms[waiting];
 }
 
-static void complete(struct node *node, struct call *call, struct replica_result *result) {
-  api_complete(node->api, node_view(node), node->replica, &call->api, result, &call->answer);
-  call->done = true;
-  if (call->stream != NULL && !call->api.keep_alive) call->stream->last_request = true;
+/* The next request comes without being waited for: the connection is idle again. */
+static void begin_waiting(struct node *node, struct node_stream *stream) {
+  enum http_waiting waiting = http_parser_waiting(stream->parser);
+  if (stream->receiving != NULL || (waiting == stream->waiting && !stream->request_began)) return;
+  stream->waiting = waiting;
+  stream->request_began = false;
+  stream->deadline_ms = node->now_ms + deadline_of(waiting);
 }
 
-/* Moves the answers that are ready, in order, to the connection's output. A read that is due is answered only
- * now, so that many of them, on a connection that takes its time, cost the memory of one: the state becomes
- * only newer meanwhile. */
-static void release_answers(struct node *node, struct node_stream *stream) {
-  for (struct list_link *first; (first = list_first(&stream->calls)) != NULL;) {
-    struct call *call = CONTAINER_OF(first, struct call, link);
-    if (call->is_due && !call->done && has_room(stream))
-      complete(node, call, &(struct replica_result){.verdict = call->verdict});
-    if (!call->done) break;
-    bytes_append(&stream->out, call->answer.data, call->answer.n);
-    call_free(call);
-  }
+/* A connection that was long in answering has not been idle meanwhile. */
+void client_answered(struct node *node, struct node_stream *stream, bool idle) {
+  if (idle) stream->deadline_ms = node->now_ms + deadline_of(stream->waiting);
   if (is_finished(stream))
     node_stream_close_after_flush(node, stream);
   else
     node_stream_touch(node, stream);
 }
 
-/* The next request comes without being waited for: the connection is idle again. */
-static void begin_waiting(struct node *node, struct node_stream *stream) {
-  static const uint64_t deadlines_ms[] = {[HTTP_WAITING_IDLE] = IDLE_DEADLINE_MS,
-                                          [HTTP_WAITING_HEAD] = HEAD_DEADLINE_MS,
-                                          [HTTP_WAITING_BODY] = BODY_DEADLINE_MS};
-  enum http_waiting waiting = http_parser_waiting(stream->parser);
-  if (waiting == stream->waiting && !stream->request_began) return;
-  stream->waiting = waiting;
-  stream->request_began = false;
-  stream->deadline_ms = node->now_ms + deadlines_ms[waiting];
+/* A streamed body may take as long as it wants if enough of it comes in each piece of that time; some bytes
+ * now and then are not enough. */
+static void begin_progress(struct node *node, struct node_stream *stream) {
+  stream->progress_bytes = 0;
+  stream->deadline_ms = node->now_ms + STREAMED_DEADLINE_MS;
+  stream->paused_ms = node->now_ms;
 }
 
-void client_complete(struct node *node, struct call *call) {
-  struct node_stream *stream = call->stream;
-  call->done = true;
-  if (stream == NULL) {
-    call_free(call);
-    return;
-  }
-  if (stream->closing) return;
-  if (!call->api.keep_alive) stream->last_request = true;
-  release_answers(node, stream);
-  client_continue(node, stream);
-}
-
-void client_result(struct node *node, struct call *call, struct replica_result *result) {
-  struct node_stream *stream = call->stream;
-  if (stream == NULL || call->is_write) {
-    complete(node, call, result);
-    client_complete(node, call);
-    return;
-  }
-  call->is_due = true;
-  call->verdict = result->verdict;
-  if (stream->closing) return;
-  release_answers(node, stream);
-  client_continue(node, stream);
-}
-
-/* The state that they were to be answered from is given up. */
-void clients_abandon(struct node *node) {
-  struct list_link *next;
-  for (struct list_link *at = list_first(&node->streams); at != NULL; at = next) {
-    struct node_stream *stream = CONTAINER_OF(at, struct node_stream, link);
-    next = list_next(&node->streams, at);
-    if (stream->kind != STREAM_CLIENT || stream->closing) continue;
-    for (struct list_link *link = list_first(&stream->calls); link != NULL;
-         link = list_next(&stream->calls, link)) {
-      struct call *call = CONTAINER_OF(link, struct call, link);
-      if (call->is_due && !call->done)
-        complete(node, call, &(struct replica_result){.verdict = REPLICA_NOT_LEADER});
-    }
-    release_answers(node, stream);
-  }
+/* The time in which this node does not read is not its client's. */
+static void pause_reading(struct node *node, struct node_stream *stream, bool paused) {
+  if (stream->closing || paused == stream->paused) return;
+  if (paused)
+    stream->paused_ms = node->now_ms;
+  else if (stream->receiving != NULL)
+    stream->deadline_ms += node->now_ms - stream->paused_ms;
+  node_stream_pause(node, stream, paused);
 }
 
 /* ---- Requests ---- */
@@ -140,29 +81,34 @@ static bool is_write(const struct http_request *request) {
 static void handle_request(struct node *node, struct node_stream *stream) {
   struct call *call = call_new(stream);
   call->is_write = is_write(&stream->request);
+  call->body_streams = stream->request.streams;
+  if (call->body_streams) {
+    stream->receiving = call;
+    begin_progress(node, stream);
+  }
   enum api_action action = api_request(node->api, node_view(node), node->replica, &stream->request,
                                        &call->api, call, &call->answer);
-  if (!call->api.keep_alive) stream->last_request = true;
+  if (!call->api.keep_alive && !call->body_streams) stream->last_request = true;
   switch (action) {
   case API_RESPONDED:
-    call->done = true;
-    release_answers(node, stream);
-    return;
   case API_WAITING:
-    return;
+  case API_WORKING:
+  case API_STARVED:
+    call_went_on(call, action);
+    break;
   case API_FORWARD:
-    if (!forward_submit(node, call, &stream->request)) {
-      call->done = true;
-      release_answers(node, stream);
-    }
-    return;
+    assert(!call->body_streams);
+    if (forward_submit(node, call, &stream->request)) return;
+    call_done(call);
+    break;
   case API_UPGRADE:
-    call->done = true;
+    call_done(call);
     stream->last_request = false;
-    release_answers(node, stream);
+    calls_release(node, stream);
     link_upgraded(node, stream);
     return;
   }
+  calls_release(node, stream);
 }
 
 /* All that are unanswered are of one kind; an upgrade ends them. */
@@ -173,53 +119,125 @@ static bool may_begin(const struct node_stream *stream) {
   return !stream->request.upgrade && call->is_write == is_write(&stream->request);
 }
 
+/* A turn that has looked at large bodies leaves the next one to another, and its works little. */
+static bool is_for_another_turn(struct node *node, struct node_stream *stream) {
+  const size_t n = stream->request.body.n;
+  if (n <= LARGE_BODY_BYTES) return false;
+  if (node->large_bytes == 0) {
+    if (!list_is_linked(&stream->put_off)) list_append(&node->put_off, &stream->put_off);
+    return true;
+  }
+  node->large_bytes -= n < node->large_bytes ? n : node->large_bytes;
+  if (node->work_units > WORK_SLICE_UNITS) node->work_units = WORK_SLICE_UNITS;
+  return false;
+}
+
+/* What a deferred one points to is the parser's, which rests until then. */
 static void take_request(struct node *node, struct node_stream *stream) {
-  if (!may_begin(stream))
-    stream->deferred = true; /* what it points to is the parser's, which rests until then */
-  else
-    handle_request(node, stream);
+  stream->deferred = !may_begin(stream) || is_for_another_turn(node, stream);
+  if (!stream->deferred) handle_request(node, stream);
 }
 
 static void answer_malformed(struct node *node, struct node_stream *stream, const struct http_error *error) {
-  struct call *call = call_new(stream);
-  api_malformed(node->api, node_view(node), error, &call->answer);
-  call->done = true;
+  struct call *call = stream->receiving;
+  if (call == NULL)
+    call = call_new(stream);
+  else if (!call_stop(node, call))
+    call = NULL; /* of an answer of which some has left, or may come: there is the connection's end to tell of
+                    it */
+  if (call != NULL) {
+    http_parser_headers(stream->parser, &stream->request);
+    api_malformed(node->api, node_view(node), &stream->request, error, &call->answer);
+    call_done(call);
+  }
   stream->last_request = true;
-  release_answers(node, stream);
+  calls_release(node, stream);
+}
+
+/* Behind a request that takes long nothing is read: that request may have a large body, and one is enough. */
+static bool is_held_up(const struct node_stream *stream) {
+  if (stream->calls_n == 0) return false;
+  const struct call *last = CONTAINER_OF(list_last(&stream->calls), struct call, link);
+  return last->api.work != NULL || stream->calls_n >= PIPELINE_MAX;
+}
+
+static bool has_room(const struct node_stream *stream) {
+  return stream->undrained_bytes + stream->out.n < UNDRAINED_BYTES_MAX;
 }
 
 static bool may_take_more(const struct node_stream *stream) {
-  return !stream->closing && !stream->close_when_flushed && !stream->last_request && !stream->deferred &&
-         stream->calls_n < PIPELINE_MAX && has_room(stream);
+  if (stream->closing || stream->close_when_flushed || stream->last_request || stream->deferred) return false;
+  const struct call *receiving = stream->receiving;
+  if (receiving != NULL) return receiving->api.body.n < receiving->api.body_bytes_max;
+  return !is_held_up(stream) && has_room(stream);
 }
 
-/* Takes what it can of data[0..n) and says how much that was. */
+/* Where something before it is unanswered, or its own answer has begun, it would be read as another answer.
+ */
+static bool may_continue(const struct node_stream *stream) {
+  return stream->receiving != NULL ? stream->calls_n == 1 && !stream->receiving->begun : stream->calls_n == 0;
+}
+
+static void take_piece(struct node *node, struct node_stream *stream) {
+  struct call *call = stream->receiving;
+  bytes_append_slice(&call->api.body, stream->request.body);
+  stream->progress_bytes += stream->request.body.n;
+  if (stream->progress_bytes >= STREAMED_PROGRESS_BYTES) begin_progress(node, stream);
+  call_wake(node, call);
+}
+
+static void take_end(struct node *node, struct node_stream *stream) {
+  struct call *call = stream->receiving;
+  call->api.body_ended = true;
+  stream->receiving = NULL;
+  stream->request_began = true;
+  call_wake(node, call);
+}
+
+/* Takes what it can of data[0..n) and says how much that was. A body that is streamed may have something to
+ * tell without another byte. */
 static size_t parse(struct node *node, struct node_stream *stream, const uint8_t *data, size_t n) {
   size_t used = 0;
-  while (used < n && stream->kind == STREAM_CLIENT && may_take_more(stream)) {
+  while (stream->kind == STREAM_CLIENT && may_take_more(stream) && (used < n || stream->receiving != NULL)) {
     struct http_error error;
     size_t consumed = 0;
-    switch (http_parser_execute(stream->parser, data + used, n - used, &consumed, &stream->request, &error)) {
+    enum http_progress progress = http_parser_execute(stream->parser, n > used ? data + used : NULL, n - used,
+                                                      &consumed, &stream->request, &error);
+    used += consumed;
+    switch (progress) {
     case HTTP_NEED_MORE:
-      break;
+      return used;
     case HTTP_CONTINUE:
-      /* Only with nothing before it that is unanswered would it be read as the answer to this request. */
-      if (stream->calls_n == 0) {
-        bytes_append_string(&stream->out, "HTTP/1.1 100 Continue\r\n\r\n");
-        node_stream_touch(node, stream);
-      }
+      if (!may_continue(stream)) break;
+      bytes_append_string(&stream->out, "HTTP/1.1 100 Continue\r\n\r\n");
+      node_stream_touch(node, stream);
       break;
     case HTTP_REQUEST_READY:
+    case HTTP_HEAD_READY:
       stream->request_began = true;
       take_request(node, stream);
+      break;
+    case HTTP_BODY_PIECE:
+      take_piece(node, stream);
+      break;
+    case HTTP_BODY_END:
+      take_end(node, stream);
       break;
     case HTTP_FAILED:
       answer_malformed(node, stream, &error);
       return n;
     }
-    used += consumed;
   }
   return used;
+}
+
+/* The rest of the body that is being received will not come. */
+static void settle_end(struct node *node, struct node_stream *stream) {
+  if (stream->ended && stream->receiving != NULL && stream->in.n == 0) {
+    call_stop(node, stream->receiving);
+    calls_release(node, stream);
+  }
+  if (is_finished(stream)) node_stream_close_after_flush(node, stream);
 }
 
 /* After parsing: what the connection waits for now. What could not be taken stays in stream->in, and the
@@ -231,14 +249,14 @@ static void settle_input(struct node *node, struct node_stream *stream) {
     return;
   }
   begin_waiting(node, stream);
-  if (is_finished(stream)) node_stream_close_after_flush(node, stream);
-  node_stream_pause(node, stream, !may_take_more(stream) && !stream->last_request);
+  settle_end(node, stream);
+  pause_reading(node, stream, !may_take_more(stream) && !stream->last_request);
   if (stream->in.n > 0 || stream->deferred) return;
   /* An idle connection keeps no large buffers: neither its input's nor, when asked for nothing, its parser's.
    */
   if (stream->in.capacity > UNDRAINED_BYTES_MAX) bytes_close(&stream->in);
-  if (stream->waiting == HTTP_WAITING_IDLE && stream->request.body.n > UNDRAINED_BYTES_MAX &&
-      !stream->last_request) {
+  if (stream->waiting == HTTP_WAITING_IDLE && stream->receiving == NULL &&
+      stream->request.body.n > UNDRAINED_BYTES_MAX && !stream->last_request) {
     struct http_error error;
     size_t consumed;
     stream->request.body.n = 0;
@@ -265,40 +283,39 @@ void client_receive(struct node *node, struct node_stream *stream, const uint8_t
 
 void client_continue(struct node *node, struct node_stream *stream) {
   if (stream->closing || stream->kind != STREAM_CLIENT) return;
-  release_answers(node, stream);
-  if (stream->deferred && stream->calls_n == 0) {
-    stream->deferred = false;
-    handle_request(node, stream);
-  }
+  calls_release(node, stream);
+  if (stream->deferred) take_request(node, stream);
   if (!stream->last_request && may_take_more(stream)) take_kept_input(node, stream);
 }
 
 void client_ended(struct node *node, struct node_stream *stream) {
   stream->ended = true;
-  if (is_finished(stream)) node_stream_close_after_flush(node, stream);
+  settle_end(node, stream);
 }
 
 void client_closed(struct node *node, struct node_stream *stream) {
-  for (struct list_link *first; (first = list_first(&stream->calls)) != NULL;) {
-    struct call *call = CONTAINER_OF(first, struct call, link);
-    if (call->done || call->is_due || api_cancel(node->replica, &call->api)) {
-      call_free(call);
-      continue;
-    }
-    list_remove(&call->link); /* its answer is still to come: released then */
-    call->stream = NULL;
-    stream->calls_n--;
-  }
+  calls_close(node, stream);
   if (stream->kind == STREAM_CLIENT) node->clients_n--;
+}
+
+/* Who still sends a streamed body, and is read, need not read what is answered meanwhile. */
+static bool is_to_drain(const struct node_stream *stream) {
+  return stream->undrained_bytes > 0 && (stream->receiving == NULL || stream->paused);
 }
 
 void client_deadline(struct node *node, struct node_stream *stream) {
   static const struct http_error timeout = {
       408, "request_timeout",
       "The request did not arrive in time; send its head within 10 s and its body within 30 s."};
-  if (stream->undrained_bytes > 0 && node->now_ms - stream->undrained_since_ms >= DRAIN_DEADLINE_MS) {
+  static const struct http_error too_slow = {
+      408, "request_timeout", "Less than 64 KiB of the body came within 30 s; send it faster."};
+  if (!is_to_drain(stream)) stream->undrained_since_ms = node->now_ms;
+  const bool is_late = node->now_ms >= stream->deadline_ms;
+  if (node->now_ms - stream->undrained_since_ms >= DRAIN_DEADLINE_MS) {
     node_stream_close(node, stream);
-  } else if (node->now_ms >= stream->deadline_ms && stream->calls_n == 0 && !stream->deferred) {
+  } else if (stream->receiving != NULL) {
+    if (is_late && !stream->paused) answer_malformed(node, stream, &too_slow);
+  } else if (is_late && stream->calls_n == 0 && !stream->deferred) {
     if (stream->waiting == HTTP_WAITING_IDLE)
       node_stream_close(node, stream);
     else

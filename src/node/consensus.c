@@ -350,6 +350,7 @@ bool consensus_settle(struct node *node) {
   while (snapshots_tend(node)) any = true;
   any = reports_tend(node) || any;
   any = answer_results(node) || any;
+  any = works_tend(node) || any;
   while (join_next_action(node->join, &action)) {
     any = true;
     carry_out_join(node, &action);

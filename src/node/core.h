@@ -9,7 +9,8 @@
  *   replays.c      which of them are copies
  *   links.c        replication streams, to followers and from the leader
  *   reports.c      what nodes tell each other over them beside Raft's messages
- *   clients.c      HTTP connections: requests in order, answers in order, deadlines
+ *   clients.c      HTTP connections: requests in, one after another; bodies that are streamed; deadlines
+ *   calls.c        requests under way: results, works in slices, answers in order
  *   forward.c      a follower's connection to the leader, for --follower-writes=forward
  *   view.c         what the endpoints show of the node */
 #ifndef CORACLE_NODE_CORE_H
@@ -29,11 +30,20 @@
 enum {
   PIPELINE_MAX = 256,               /* requests of one connection not yet answered */
   UNDRAINED_BYTES_MAX = 256 * 1024, /* written to one client and not yet gone: no more requests are read */
+  IMPORT_UNDRAINED_BYTES_MAX = 8 * 1024 * 1024, /* the same while the body of its request is streamed here */
+  ANSWER_KEPT_BYTES = 2 * API_STREAM_BYTES,
+  WORK_TURN_UNITS = 256 * 1024, /* of api_work(), for all in one turn: some 2 ms */
+  WORK_SLICE_UNITS = 64 * 1024, /* for one, before the next has its turn */
+  WORK_CALL_UNITS = 1024,       /* what a call of it costs at least */
+  LARGE_BODY_BYTES = 64 * 1024, /* to check one larger than this takes a while: a mebibyte, 5 ms and more */
+  LARGE_TURN_BYTES = 512 * 1024, /* when there were so many bytes of such in a turn, the next waits for another */
   FORWARDED_MAX = 1024,             /* requests at the leader, not yet answered */
   UPGRADE_ANSWER_BYTES_MAX = 4096,
   FIRST_FRAME_BYTES_MAX = 256, /* of a stream: until it opens, its sender may be anybody */
   HEAD_DEADLINE_MS = 10000,
   BODY_DEADLINE_MS = 30000,
+  STREAMED_DEADLINE_MS = 30000,         /* for so much of a body that is streamed, or for its end: ... */
+  STREAMED_PROGRESS_BYTES = 64 * 1024, /* ... whatever there was of it before */
   IDLE_DEADLINE_MS = 120000,
   DRAIN_DEADLINE_MS = 30000, /* a client that reads nothing for so long */
   LINK_DEADLINE_MS = 5000,   /* from connecting to the first frame */
@@ -46,16 +56,27 @@ enum {
   EXIT_STATUS_DIFFERENT = 3,  /* of the process, when its documents are not the leader's */
 };
 
+enum call_state {
+  CALL_WAITS,   /* for a result, of the replica or of the leader */
+  CALL_IS_DUE,  /* a read whose result is here: it is answered when those before it have been, and fit */
+  CALL_WORKS,   /* is worked at in slices */
+  CALL_STARVES, /* likewise, when more of its body is here */
+  CALL_IS_DONE, /* the rest of its answer is in `answer` */
+};
+
 /* A request that is being answered. */
 struct call {
   struct list_link link;      /* in stream->calls, in order of arrival */
   struct node_stream *stream; /* NULL: the client has gone; released when the answer comes */
   struct api_call api;
+  enum call_state state;
+  struct list_link runnable; /* in node->runnable: it can be worked at */
   bool is_write;
-  bool is_due; /* a read whose result is here: it is answered when those before it have been, and fit */
+  bool body_streams;            /* of its request */
+  bool begun;                   /* some of its answer is in stream->out, or has left */
   enum replica_verdict verdict; /* of one that is due */
-  bool done;                    /* `answer` is complete */
-  struct bytes answer;
+  size_t starved_bytes;         /* of api.body, that were not enough for one that starves */
+  struct bytes answer;          /* what is not in stream->out yet */
 };
 
 enum stream_kind {
@@ -94,11 +115,15 @@ struct node_stream {
   enum http_waiting waiting;
   bool request_began;          /* since the deadline was set */
   struct http_request request; /* deferred: kept by the parser until the next execute */
-  bool deferred;               /* `request` waits until what is before it is answered */
+  bool deferred;               /* `request` waits until what is before it is answered, or for another turn */
+  struct list_link put_off;    /* in node->put_off: for that */
   bool last_request;           /* what comes after is not read */
   bool ended;                  /* nothing more will come */
   struct list calls;           /* of struct call */
   size_t calls_n;
+  struct call *receiving; /* the last one, while its body is streamed; NULL: none */
+  size_t progress_bytes;  /* of that body, since the deadline was set */
+  uint64_t paused_ms;     /* since when it is, if it is */
 
   /* STREAM_LEADER, STREAM_FOLLOWER */
   uint64_t peer;      /* LEADER: 0 until its HELLO */
@@ -225,6 +250,10 @@ struct node {
   struct list streams; /* of struct node_stream */
   uint64_t streams_made;
   struct list dirty;
+  struct list runnable; /* of struct call, in the order in which they are worked at */
+  size_t work_units;    /* left in this turn */
+  struct list put_off;  /* of struct node_stream, whose requests are large and not begun */
+  size_t large_bytes;   /* of bodies that may still be looked at in this turn */
   size_t clients_n;
   struct node_stream *leader_stream;  /* from the leader, after its HELLO */
   struct node_stream *forward_stream; /* to the leader; NULL: none */
@@ -366,13 +395,37 @@ void reports_forget(struct node *, uint64_t peer);
 void client_receive(struct node *, struct node_stream *, const uint8_t *data, size_t n);
 void client_ended(struct node *, struct node_stream *);
 void client_closed(struct node *, struct node_stream *);
+/* Goes on with what it can: after an answer, or when output has left. */
+void client_continue(struct node *, struct node_stream *);
+/* Answers were put out; `idle`: the last that there was to give. */
+void client_answered(struct node *, struct node_stream *, bool idle);
+void client_deadline(struct node *, struct node_stream *);
+
+/* calls.c */
+struct call *call_new(struct node_stream *);
+/* It may have become possible to work at it. */
+void call_wake(struct node *, struct call *);
+void call_went_on(struct call *, enum api_action);
+/* call->answer has the rest of its answer. */
+void call_done(struct call *);
+/* Ends it where it stands, and with it the connection. True: nothing of its answer has left, so call->answer, which
+ * is empty, may get another. */
+bool call_stop(struct node *, struct call *);
+/* Moves the answers that are ready, in order, to the connection's output. */
+void calls_release(struct node *, struct node_stream *);
+/* The connection has gone. */
+void calls_close(struct node *, struct node_stream *);
+/* The leader's answer to it is in call->answer. */
 void client_complete(struct node *, struct call *);
 /* A result of the replica came for it. */
 void client_result(struct node *, struct call *, struct replica_result *);
-/* Answers all reads that are due at once, with the reason why this node does not answer them. */
+/* Ends all works, and answers all reads that are due at once, with the reason why this node does not answer them. */
 void clients_abandon(struct node *);
-void client_continue(struct node *, struct node_stream *);
-void client_deadline(struct node *, struct node_stream *);
+void works_begin_turn(struct node *);
+/* Works at what can be worked at, as long as there are units for it; true if there was anything. */
+bool works_tend(struct node *);
+/* There is more to do in another turn. */
+bool works_are_left(const struct node *);
 
 /* forward.c */
 /* False when it cannot be: call->answer then says why. */

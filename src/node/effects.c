@@ -124,6 +124,7 @@ void node_stream_free(struct node *node, struct node_stream *stream) {
   if (node->lent == stream) node->lent = NULL;
   if (node->leader_stream == stream) node->leader_stream = NULL; /* of a node that is stopping */
   if (list_is_linked(&stream->dirty)) list_remove(&stream->dirty);
+  if (list_is_linked(&stream->put_off)) list_remove(&stream->put_off);
   list_remove(&stream->link);
   http_parser_free(stream->parser);
   http_response_parser_free(stream->responses);

@@ -49,7 +49,7 @@ void forward_connected(struct node *node, struct node_stream *stream) {
 }
 
 static void answer(struct node *node, struct call *call, struct http_response *response) {
-  api_forward_response(&call->api, response->status, slice_of_bytes(&response->head),
+  api_forward_response(node->api, &call->api, response->status, slice_of_bytes(&response->head),
                        slice_of_bytes(&response->body), &call->answer);
   client_complete(node, call);
 }

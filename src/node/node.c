@@ -24,6 +24,7 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
   node->options = *options;
   snprintf(node->name, sizeof node->name, "%s", options->name);
   node->options.name = node->name;
+  node->options.cors_origins = NULL; /* it was the caller's */
   node->now_ms = node->started_ms = node->stepped_ms = now_ms;
   node->wall_ms = options->wall_ms;
   node->wake_ms = UINT64_MAX;
@@ -31,6 +32,8 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
   node->effects = QUEUE_OF(struct queued_effect);
   list_init(&node->streams);
   list_init(&node->dirty);
+  list_init(&node->runnable);
+  list_init(&node->put_off);
   seal_keys_derive(options->secret, &node->keys);
   seal_source_init(&node->source, options->entropy);
   seal_forget(node->options.secret, sizeof node->options.secret);
@@ -40,7 +43,10 @@ struct node *node_new(const struct node_options *options, uint64_t now_ms) {
                             .seed = random_next(&node->random),
                             .document_bytes_max = options->document_bytes_max,
                             .data_bytes_max = options->data_bytes_max,
-                            .follower_writes = options->follower_writes};
+                            .follower_writes = options->follower_writes,
+                            .http = options->http,
+                            .loopback = options->loopback,
+                            .cors_origins = options->cors_origins};
   memcpy(api.token, options->token, sizeof api.token);
   node->api = api_new(&api);
 
@@ -78,7 +84,7 @@ void node_free(struct node *node) {
   }
   replica_abandon(node->replica); /* calls whose clients have gone */
   for (struct replica_result result; replica_next_result(node->replica, &result);) {
-    store_record_unref(result.store.record);
+    store_result_close(&result.store);
     client_complete(node, result.waiter);
   }
   storage_free(node);
@@ -187,9 +193,14 @@ static bool has_mail_to_read(struct node *node) {
   return node->now_ms < node->reading_until_ms;
 }
 
+static void begin_turn(struct node *node) {
+  snapshots_begin_turn(node);
+  works_begin_turn(node);
+}
+
 void node_step(struct node *node, const struct node_event *event) {
   struct join_situation situation;
-  if (!node->in_turn) snapshots_begin_turn(node);
+  if (!node->in_turn) begin_turn(node);
   node->in_turn = true;
   take_back_lent(node);
   advance_time(node, event->now_ms);
@@ -253,7 +264,7 @@ static void set_wake(struct node *node) {
   uint64_t at_ms = node->raft_wakeup_ms;
   if (join_wakeup_ms(node->join) < at_ms) at_ms = join_wakeup_ms(node->join);
   if (replica_reads_wakeup_ms(node->replica) < at_ms) at_ms = replica_reads_wakeup_ms(node->replica);
-  if (replica_is_behind(node->replica)) at_ms = node->now_ms;
+  if (replica_is_behind(node->replica) || works_are_left(node)) at_ms = node->now_ms;
   if (storage_wakeup_ms(node) < at_ms) at_ms = storage_wakeup_ms(node);
   if (!list_is_empty(&node->streams) && node->deadline_check_ms < at_ms) at_ms = node->deadline_check_ms;
   if (at_ms < node->reading_until_ms) at_ms = node->reading_until_ms;

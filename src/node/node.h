@@ -74,6 +74,8 @@ struct node_options {
   size_t document_bytes_max;
   size_t connections_max;
   enum api_follower_writes follower_writes;
+  bool loopback;            /* see struct api_options; likewise */
+  const char *cors_origins; /* copied */
   uint64_t data_bytes_max;  /* of all documents (collections, ids and bodies): beyond it only deletes are
                                taken; 0: no  limit */
   uint64_t wall_ms;         /* now, since 1970 */
