@@ -4,6 +4,7 @@
 # Prints what is missing, asks first on a terminal (not with YES=1), and installs it with apt-get, through sudo where
 # the user is not root. Says nothing and takes no time when nothing is missing. On a system without apt it prints
 # the list and exits 1; SETUP=no leaves it all out, for those who brought the packages themselves.
+# `setup.sh clients` is for `make test-clients` alone, and content with any Node.js that is new enough.
 set -eu
 
 # One line per need, as Debian 12 names it first; any of the alternatives after it does as well.
@@ -32,6 +33,16 @@ e2fsprogs
 strace
 curl
 '
+
+if [ "${1:-}" = clients ]; then
+  if command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null; then
+    exit 0
+  fi
+  needs='
+nodejs
+npm
+'
+fi
 
 if [ "${SETUP:-}" = no ]; then
   exit 0

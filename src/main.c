@@ -41,6 +41,10 @@ static const char *refuse_peers(const void *field) {
   return NULL;
 }
 
+static const char *refuse_origins(const void *field) {
+  return api_origins_fault(*(const char *const *)field);
+}
+
 #define FIELD(name) offsetof(struct serve_options, name)
 
 static const struct option serve_table[] = {
@@ -215,6 +219,19 @@ static const struct option serve_table[] = {
         .initial = "redirect",
         .help = "What a follower does with a write: answers 307 with the leader's address, answers 403, or "
                 "sends it on to the leader.",
+    },
+    {
+        .name = "cors-origin",
+        .kind = OPTION_TEXT,
+        .offset = FIELD(cors_origins),
+        .value = "ORIGIN,...",
+        .initial_help = "none",
+        .min = 1,
+        .max = 4000,
+        .allowed = "origins such as https://app.example or http://localhost:3000, or * for every page",
+        .refuse = refuse_origins,
+        .help = "The web pages that may use this node from a browser, by where they come from. The same on all "
+                "nodes.",
     },
     {
         .name = "log-level",

@@ -1,9 +1,8 @@
 #include "api/access.h"
 
-#include <inttypes.h>
-
 #include "api/authorization.h"
 #include "api/forward.h"
+#include "api/idempotency.h"
 #include "api/members.h"
 #include "http/response.h"
 
@@ -30,13 +29,11 @@ void access_refuse_leaderless(const struct answer *a) {
 
 /* A leader may serve once an entry of its own term is committed: until then it may not know all that was
  * acknowledged before it (dissertation, section 6.4). */
+#define JUST_ELECTED "This node was just elected and has not committed anything in its term yet; try again."
+
 static bool leader_is_ready(struct exchange *x) {
-  if (x->view->committed_own_term) return true;
-  answer_problem(&x->answer, PROBLEM_NOT_READY,
-                 "This node was just elected and has not committed anything in term %" PRIu64
-                 " yet; try again.",
-                 x->view->term);
-  return false;
+  if (!x->view->committed_own_term) answer_problem(&x->answer, PROBLEM_NOT_READY, JUST_ELECTED);
+  return x->view->committed_own_term;
 }
 
 bool access_read(struct exchange *x) {
@@ -55,17 +52,33 @@ bool access_ready(struct exchange *x) {
   return false;
 }
 
-static bool leader_takes_write(struct exchange *x) {
-  if (x->view->writes_stopped != NULL) {
-    answer_problem(&x->answer, PROBLEM_WRITES_STOPPED, "%s", x->view->writes_stopped);
-    return false;
-  }
+static bool refuse(enum problem *problem, const char **detail, enum problem is, const char *because) {
+  *problem = is;
+  *detail = because;
+  return false;
+}
+
+bool access_leads(const struct api_view *view, enum problem *problem, const char **detail) {
+  if (view->role != CORACLE_RAFT_LEADER)
+    return view->leader != NULL ? refuse(problem, detail, PROBLEM_NOT_LEADER,
+                                         "This node does not lead any more; send the write to the leader.")
+                                : refuse(problem, detail, PROBLEM_NO_LEADER, view->no_leader_reason);
+  if (view->writes_stopped != NULL)
+    return refuse(problem, detail, PROBLEM_WRITES_STOPPED, view->writes_stopped);
   /* Before the other: where there is no room, an entry of its own term may not get through either. */
-  if (x->view->disk_full != NULL) {
-    answer_problem(&x->answer, PROBLEM_DISK_FULL, "%s", x->view->disk_full);
-    return false;
-  }
-  return leader_is_ready(x);
+  if (view->disk_full != NULL) return refuse(problem, detail, PROBLEM_DISK_FULL, view->disk_full);
+  return view->committed_own_term || refuse(problem, detail, PROBLEM_NOT_READY, JUST_ELECTED);
+}
+
+static bool leader_takes_write(struct exchange *x) {
+  enum problem problem;
+  const char *detail;
+  if (access_leads(x->view, &problem, &detail)) return true;
+  /* A request with a key may be a retry of one that had room: writes_have_room() refuses it, after that was looked
+   * up. */
+  if (problem == PROBLEM_DISK_FULL && x->view->committed_own_term && idempotency_is_asked(x->request)) return true;
+  answer_problem(&x->answer, problem, "%s", detail);
+  return false;
 }
 
 /* RFC 9110, 15.4.8: 307 has the client send the same method and body again, at the leader. */
@@ -100,6 +113,10 @@ static enum api_action follower_write(struct exchange *x) {
     return API_RESPONDED;
   case API_FORWARD_WRITES:
     break;
+  }
+  if (x->request->streams) { /* what comes is not gathered here, as a request that is sent on is */
+    redirect(x);
+    return API_RESPONDED;
   }
   if (x->view->leader_token != NULL) return API_FORWARD;
   answer_problem(&x->answer, PROBLEM_NOT_READY,

@@ -13,6 +13,9 @@ bool access_ready(struct exchange *);
  * forwarded). */
 bool access_write(struct exchange *, enum api_action *action);
 
+/* The same of a node alone, without a request: false and why not. `*detail` lives as long as the view. */
+bool access_leads(const struct api_view *, enum problem *, const char **detail);
+
 /* For a write that found no leader here after all. */
 void access_refuse_leaderless(const struct answer *);
 

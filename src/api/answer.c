@@ -4,6 +4,7 @@
 
 #include "api/exchange.h"
 #include "api/members.h"
+#include "coracle/version.h"
 #include "http/response.h"
 
 enum { RETRY_AFTER_S = 1 }; /* elections and promotions take well under a second */
@@ -35,8 +36,19 @@ static void date_header(const struct answer *a) {
   http_response_header(a->out, "Date", (struct slice){text, n});
 }
 
+struct answer answer_to(const struct api *api, const struct api_view *view, const struct api_call *call,
+                        struct bytes *out) {
+  return (struct answer){.api = api,
+                         .view = view,
+                         .keep_alive = call->keep_alive,
+                         .head_only = call->head_only,
+                         .out = out,
+                         .origin = call->origin};
+}
+
 void answer_begin(const struct answer *a, int status, enum cache cache) {
   http_response_begin(a->out, status);
+  http_response_header(a->out, "Server", slice_of("coracle/" CORACLE_VERSION)); /* RFC 9110, 10.2.4 */
   date_header(a);
   http_response_header(a->out, "Cache-Control", slice_of(cache == CACHE_NO_CACHE ? "no-cache" : "no-store"));
   http_response_header_u64(a->out, "Coracle-Revision", a->view->applied);
@@ -45,6 +57,7 @@ void answer_begin(const struct answer *a, int status, enum cache cache) {
   http_response_header(a->out, "Coracle-Role", role_name(a->view->role));
   if (a->stale && a->view->freshness_known)
     http_response_header_u64(a->out, "Coracle-Staleness-Ms", a->view->staleness_ms);
+  origin_headers(&a->api->origins, a->origin, a->out);
 }
 
 void answer_end_json(const struct answer *a, struct bytes *body) {
@@ -63,6 +76,20 @@ void answer_etag(const struct answer *a, uint64_t revision) {
   bytes_append_string(&tag, "\"");
   http_response_header(a->out, "ETag", slice_of_bytes(&tag));
   bytes_close(&tag);
+}
+
+void answer_document_path(struct bytes *out, struct slice collection, struct slice id) {
+  bytes_append_string(out, "/v1/collections/");
+  percent_encode(out, collection);
+  bytes_append_string(out, "/");
+  percent_encode(out, id);
+}
+
+void answer_location(const struct answer *a, const struct store_record *record) {
+  struct bytes location = {0};
+  answer_document_path(&location, store_record_collection(record), store_record_id(record));
+  http_response_header(a->out, "Location", slice_of_bytes(&location));
+  bytes_close(&location);
 }
 
 void answer_begin_problem(const struct answer *a, enum problem problem) {
@@ -87,11 +114,15 @@ void answer_problem(const struct answer *a, enum problem problem, const char *de
   answer_end_problem(a, &body);
 }
 
+_Static_assert(DOCUMENT_ID_BYTES_MAX == 512, "the sentence says so");
+const char answer_invalid_id_detail[] =
+    "An id is a string of 1 to 512 bytes of UTF-8 without control characters, and not \".\" or \"..\"; or an integer.";
+const char answer_invalid_collection_detail[] =
+    "A collection's name is 1 to 128 letters, digits, '-', '_' and '.', and not \".\" or \"..\".";
+_Static_assert(DOCUMENT_ID_BYTES_MAX == 512 && COLLECTION_BYTES_MAX == 128, "as these say");
+
 void answer_invalid_id(const struct answer *a) {
-  answer_problem(
-      a, PROBLEM_INVALID_ID,
-      "An id is a string of 1 to %d bytes of UTF-8 without control characters, and not \".\" or \"..\".",
-      DOCUMENT_ID_BYTES_MAX);
+  answer_problem(a, PROBLEM_INVALID_ID, "%s", answer_invalid_id_detail);
 }
 
 void answer_conflict(const struct answer *a, enum problem problem, const struct store_record *current,

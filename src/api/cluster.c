@@ -28,6 +28,7 @@ enum api_action root_get(struct exchange *x) {
   member_string(&body, "cluster", slice_of("/v1/cluster"));
   member_string(&body, "livez", slice_of("/livez"));
   member_string(&body, "readyz", slice_of("/readyz"));
+  member_string(&body, "openapi", slice_of("/openapi.json"));
   bytes_append_string(&body, "}}");
   return answer_object(x, &body);
 }

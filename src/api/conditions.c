@@ -96,6 +96,24 @@ static void never(struct command *command) {
   command->revision = 0;
 }
 
+/* What both come to together. */
+static void set_condition(struct command *command, uint64_t revision, const struct tags *match,
+                          const struct tags *none_match) {
+  const bool creates = command->condition == COMMAND_CREATE;
+  if (match->present && (none_match->present || creates)) {
+    never(command);
+  } else if (none_match->present) {
+    command->condition = COMMAND_IF_ABSENT;
+  } else if (match->any) {
+    command->condition = COMMAND_IF_PRESENT;
+  } else if (match->present) {
+    /* Of a list, the one that holds now; else the newest, which a client can name only after it was applied
+     * here. */
+    command->condition = COMMAND_IF_REVISION;
+    command->revision = match->strong_match ? revision : match->newest;
+  }
+}
+
 bool conditions_of_write(struct exchange *x, uint64_t revision, struct command *command) {
   struct tags match, none_match;
   if (!read_headers(x, revision, &match, &none_match)) return false;
@@ -105,18 +123,53 @@ bool conditions_of_write(struct exchange *x, uint64_t revision, struct command *
                    "with its ETag.");
     return false;
   }
-  bool creates = command->condition == COMMAND_CREATE;
-  if (match.present && (none_match.present || creates)) {
-    never(command);
-  } else if (none_match.present) {
-    command->condition = COMMAND_IF_ABSENT;
-  } else if (match.any) {
-    command->condition = COMMAND_IF_PRESENT;
-  } else if (match.present) {
-    /* Of a list, the one that holds now; else the newest, which a client can name only after it was applied
-     * here. */
-    command->condition = COMMAND_IF_REVISION;
-    command->revision = match.strong_match ? revision : match.newest;
-  }
+  set_condition(command, revision, &match, &none_match);
   return true;
+}
+
+/* "*", or what is in an entity-tag's quotes, with them or without. */
+static bool read_tag_or_any(struct slice text, struct tags *tags) {
+  const bool is_quoted = text.n >= 2 && text.at[0] == '"' && text.at[text.n - 1] == '"';
+  const struct slice opaque = is_quoted ? (struct slice){text.at + 1, text.n - 2} : text;
+  *tags = (struct tags){.present = true, .any = slice_is(text, "*"), .newest = revision_of(opaque)};
+  for (size_t i = 0; i < opaque.n; i++) {
+    if (!is_tag_character((unsigned char)opaque.at[i])) return false;
+  }
+  return opaque.n > 0 || is_quoted;
+}
+
+const char *conditions_of_operation(struct slice if_match, struct slice if_none_match,
+                                    struct command *command) {
+  struct tags match = {0}, none_match = {0};
+  if (if_match.at != NULL && !read_tag_or_any(if_match, &match))
+    return "if_match is \"*\" or one ETag, with its quotes or without, such as \"17\".";
+  if (if_none_match.at != NULL && (!read_tag_or_any(if_none_match, &none_match) || !none_match.any))
+    return "if_none_match can only be \"*\"; to replace what you have read, give its ETag in if_match.";
+  set_condition(command, 0, &match, &none_match);
+  return NULL;
+}
+
+bool conditions_hold(const struct command *command, const struct store_record *current) {
+  switch (command->condition) {
+  case COMMAND_ALWAYS:
+    return true;
+  case COMMAND_IF_ABSENT:
+  case COMMAND_CREATE:
+    return current == NULL;
+  case COMMAND_IF_PRESENT:
+    return current != NULL;
+  case COMMAND_IF_REVISION:
+  case COMMAND_IF_BASE:
+    break;
+  }
+  return current != NULL && current->revision == command->revision;
+}
+
+bool conditions_refuse(struct exchange *x, const char *detail) {
+  if (http_request_header_count(x->request, "If-Match") == 0 &&
+      http_request_header_count(x->request, "If-None-Match") == 0) {
+    return true;
+  }
+  answer_problem(&x->answer, PROBLEM_INVALID_PRECONDITION, "%s", detail);
+  return false;
 }

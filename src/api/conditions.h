@@ -23,4 +23,15 @@ enum conditions conditions_of_read(struct exchange *, uint64_t revision);
  * it, 0 if it has none. False: they are malformed, or not possible on a write; answered with 400. */
 bool conditions_of_write(struct exchange *, uint64_t revision, struct command *);
 
+/* The same of an operation in a transaction, whose conditions are given as strings (at == NULL: not given).
+ * NULL, or a sentence about what is wrong with them. */
+const char *conditions_of_operation(struct slice if_match, struct slice if_none_match, struct command *);
+
+/* Does the command's condition hold on that document; NULL: there is none? For what is decided before it goes into the
+ * log. */
+bool conditions_hold(const struct command *, const struct store_record *current);
+
+/* For what has no ETag: false and 400 with the detail if there is one of the headers. */
+bool conditions_refuse(struct exchange *, const char *detail);
+
 #endif

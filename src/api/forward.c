@@ -47,6 +47,7 @@ static bool goes_along(const struct http_request *request, struct slice name) {
       "Host",
       FORWARDED_BY,
       "Keep-Alive",
+      "Origin", /* it was looked at here */
       "Proxy-Connection",
       "TE",
       "Trailer",
@@ -94,9 +95,19 @@ static bool take_line(struct slice *head, struct slice *line) {
   return true;
 }
 
-/* The lines as they are, but for those that http_response_end() writes. */
+/* The lines as they are, but for those that http_response_end() and origin_headers() write: which pages may read the
+ * answer is for the node to say that they have asked. */
 static void append_head(struct bytes *out, struct slice head) {
-  static const char *const anew[] = {"Connection", "Content-Length", "Keep-Alive", "Transfer-Encoding", NULL};
+  static const char *const anew[] = {
+      "Access-Control-Allow-Origin",
+      "Access-Control-Expose-Headers",
+      "Connection",
+      "Content-Length",
+      "Keep-Alive",
+      "Transfer-Encoding",
+      "Vary",
+      NULL,
+  };
   struct slice line;
   while (take_line(&head, &line)) {
     struct slice rest = line;
@@ -106,16 +117,17 @@ static void append_head(struct bytes *out, struct slice head) {
   }
 }
 
-void api_forward_response(const struct api_call *call, int status, struct slice head, struct slice body,
-                          struct bytes *out) {
+void api_forward_response(struct api *api, const struct api_call *call, int status, struct slice head,
+                          struct slice body, struct bytes *out) {
   http_response_begin(out, status);
   append_head(out, head);
+  origin_headers(&api->origins, call->origin, out);
   http_response_end(out, NULL, body, call->keep_alive, call->head_only);
 }
 
 void api_forward_failed(struct api *api, const struct api_view *view, const struct api_call *call, bool sent,
                         struct bytes *out) {
-  struct answer a = {api, view, call->keep_alive, call->head_only, out, false};
+  const struct answer a = answer_to(api, view, call, out);
   if (sent)
     answer_outcome_unknown(&a);
   else

@@ -8,7 +8,7 @@
 
 /* A page ends early when it holds this much, so that no answer holds a thousand documents of a mebibyte each.
  */
-enum { PAGE_BYTES_MAX = 4 * 1024 * 1024 };
+enum { PAGE_BYTES_MAX = 2 * 1024 * 1024 };
 
 /* A page that waited for a revision is followed by pages that do. */
 static void link_consistency(struct bytes *link, const struct consistency *wanted) {
@@ -34,6 +34,7 @@ static void answer_next(struct exchange *x, struct slice last) {
 }
 
 enum api_action collection_get(struct exchange *x) {
+  if (x->media == MEDIA_NDJSON) return collection_export(x);
   const struct store *store = replica_store(x->replica);
   const struct store_record *record = store_after(store, x->collection, x->after);
   struct bytes body = {0};

@@ -30,6 +30,13 @@ void member_null(struct bytes *out, const char *name) {
   bytes_append_string(out, "null");
 }
 
+void member_etag(struct bytes *out, uint64_t revision) {
+  member_name(out, "etag");
+  bytes_append_string(out, "\"\\\"");
+  bytes_append_u64(out, revision);
+  bytes_append_string(out, "\\\"\"");
+}
+
 void member_node_id(struct bytes *out, const char *name, uint64_t id) {
   member_name(out, name);
   bytes_printf(out, "\"%016" PRIx64 "\"", id);

@@ -18,6 +18,8 @@ void member_string(struct bytes *, const char *name, struct slice value);
 void member_u64(struct bytes *, const char *name, uint64_t value);
 void member_bool(struct bytes *, const char *name, bool value);
 void member_null(struct bytes *, const char *name);
+/* The member "etag", of that revision, with the quotes that an ETag has. */
+void member_etag(struct bytes *, uint64_t revision);
 /* A node's id: 16 hexadecimal digits in quotes, since not every client's numbers hold 64 bits. */
 void member_node_id(struct bytes *, const char *name, uint64_t id);
 /* Where a node's HTTP port is, as a URL: "http://HOST:PORT". */

@@ -1,5 +1,6 @@
 #include "api/parameters.h"
 
+#include "api/accept.h"
 #include "api/reads.h"
 
 static bool read_consistency(struct exchange *x, struct slice value) {
@@ -12,7 +13,13 @@ static bool read_consistency(struct exchange *x, struct slice value) {
 }
 
 static bool read_limit(struct exchange *x, struct slice value) {
-  if (slice_to_u64(value, &x->limit) && x->limit >= 1 && x->limit <= LIST_LIMIT_MAX) return true;
+  const bool is_page = x->media != MEDIA_NDJSON; /* which is not gathered before it is sent */
+  if (slice_to_u64(value, &x->limit) && x->limit >= 1 && (!is_page || x->limit <= LIST_LIMIT_MAX)) return true;
+  if (!is_page) {
+    answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER, "limit is \"%.*s\"; it can be a number from 1 on.",
+                   (int)value.n, value.at);
+    return false;
+  }
   answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER, "limit is \"%.*s\"; it can be a number from 1 to %d.",
                  (int)value.n, value.at, LIST_LIMIT_MAX);
   return false;
@@ -47,6 +54,20 @@ static bool read_wait(struct exchange *x, struct slice value) {
   return false;
 }
 
+static bool read_existing(struct exchange *x, struct slice value) {
+  x->replaces = slice_is(value, "replace");
+  if (!media_is_sent(x->request, MEDIA_NDJSON)) {
+    answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
+                   "existing comes with an import only (Content-Type: %s); to replace a document, PUT it.",
+                   media_name(MEDIA_NDJSON));
+    return false;
+  }
+  if (x->replaces || slice_is(value, "fail")) return true;
+  answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER,
+                 "existing is \"%.*s\"; it can be fail (the default) or replace.", (int)value.n, value.at);
+  return false;
+}
+
 static const struct {
   const char *name;
   enum parameter bit;
@@ -58,12 +79,13 @@ static const struct {
     {"max_stale_ms", PARAMETER_MAX_STALE, read_max_stale},
     {"min_revision", PARAMETER_MIN_REVISION, read_min_revision},
     {"wait_ms", PARAMETER_WAIT, read_wait},
+    {"existing", PARAMETER_EXISTING, read_existing},
 };
 enum { PARAMETERS_N = sizeof parameters / sizeof *parameters };
 
 bool parameters_read(struct exchange *x, unsigned known) {
   unsigned seen = 0;
-  x->limit = LIST_LIMIT_DEFAULT;
+  x->limit = x->media == MEDIA_NDJSON ? UINT64_MAX : LIST_LIMIT_DEFAULT;
   x->consistency.wait_ms = WAIT_DEFAULT_MS;
   for (size_t i = 0; i < x->request->parameters_n; i++) {
     struct slice name = x->request->parameters[i].name;

@@ -19,6 +19,10 @@ int problem_status(enum problem problem) {
   return problems[problem].status;
 }
 
+const char *problem_code(enum problem problem) {
+  return problems[problem].code;
+}
+
 static void append(struct bytes *out, int status, const char *code, const char *title, const char *detail) {
   bytes_append_string(out, "{");
   member_string(out, "type", slice_of("about:blank"));

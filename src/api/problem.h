@@ -19,18 +19,33 @@
   X(ID_MISMATCH, 400, "id_mismatch", "The ids in the body and in the URL differ")                            \
   X(INVALID_PARAMETER, 400, "invalid_parameter", "A query parameter is not understood")                      \
   X(INVALID_PRECONDITION, 400, "invalid_precondition", "A precondition is not understood")                   \
+  X(INVALID_IDEMPOTENCY_KEY, 400, "invalid_idempotency_key", "The idempotency key is not understood")        \
   X(TOKEN_MISSING, 401, "token_missing", "A write token is needed")                                          \
   X(TOKEN_WRONG, 403, "token_wrong", "The write token is not this node's")                                   \
+  X(INVALID_TRANSACTION, 400, "invalid_transaction", "The transaction is not understood")                    \
+  X(DUPLICATE_OPERATION, 400, "duplicate_operation", "Two operations are on one document")                   \
+  X(INVALID_PATCH, 400, "invalid_patch", "The patch is not understood")                                      \
   X(NOT_LEADER_REFUSED, 403, "not_leader", "This node is not the leader")                                    \
   X(NOT_LEADER_REDIRECT, 307, "not_leader", "This node is not the leader")                                   \
   X(NOT_LEADER, 503, "not_leader", "This node is not the leader")                                            \
+  X(HOST_NOT_ALLOWED, 403, "host_not_allowed", "The request is meant for another host")                      \
+  X(ORIGIN_NOT_ALLOWED, 403, "origin_not_allowed", "The web page may not use this node")                     \
   X(NOT_FOUND, 404, "not_found", "There is nothing at this path")                                            \
   X(DOCUMENT_NOT_FOUND, 404, "document_not_found", "There is no such document")                              \
   X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "The method is not allowed here")                         \
+  X(NOT_ACCEPTABLE, 406, "not_acceptable", "The answer is of no type that Accept allows")                     \
   X(DOCUMENT_EXISTS, 409, "document_exists", "A document of that id exists")                                 \
+  X(IDEMPOTENCY_KEY_IN_FLIGHT, 409, "idempotency_key_in_flight", "A request with this key is under way")     \
+  X(WRITE_CONFLICT, 409, "write_conflict", "Other writes came in between each time")                         \
+  X(TRANSACTION_FAILED, 409, "transaction_failed", "An operation failed, so none took effect")               \
   X(PRECONDITION_FAILED, 412, "precondition_failed", "The precondition does not hold")                       \
   X(DOCUMENT_TOO_LARGE, 413, "document_too_large", "The document is too large")                              \
+  X(TRANSACTION_TOO_LARGE, 413, "transaction_too_large", "The transaction is too large")                     \
   X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "The body is not declared as JSON")               \
+  X(UNSUPPORTED_CONTENT_ENCODING, 415, "unsupported_content_encoding", "The body is not sent as it is")      \
+  X(PATCH_TEST_FAILED, 422, "patch_test_failed", "A test of the patch failed")                               \
+  X(PATCH_NOT_APPLICABLE, 422, "patch_not_applicable", "The patch does not fit the document")                \
+  X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused", "The idempotency key was another request's")       \
   X(UPGRADE_REQUIRED, 426, "upgrade_required", "Only the replication protocol is spoken here")               \
   X(NO_LEADER, 503, "no_leader", "No leader is known")                                                       \
   X(LEADER_UNREACHABLE, 503, "leader_unreachable", "The leader could not be asked")                          \
@@ -51,6 +66,7 @@ enum problem {
 };
 
 int problem_status(enum problem);
+const char *problem_code(enum problem);
 
 enum { PROBLEM_DETAIL_BYTES_MAX = 1024 }; /* a longer one, from what a client sent, is cut */
 

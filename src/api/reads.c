@@ -11,12 +11,13 @@ struct kept_read {
   endpoint *endpoint;
   struct slice path, collection, id, after;
   struct consistency consistency;
+  enum media media;
   uint64_t limit;
-  size_t conditions_n;
-  struct http_field conditions[]; /* the headers that endpoints of reads look at */
+  size_t headers_n;
+  struct http_field headers[]; /* the headers that endpoints of reads look at */
 };
 
-static bool is_condition(const struct http_field *header) {
+static bool is_looked_at(const struct http_field *header) {
   return slice_is_caseless(header->name, "If-Match") || slice_is_caseless(header->name, "If-None-Match");
 }
 
@@ -29,26 +30,27 @@ static struct slice keep_slice(char **at, struct slice s) {
 
 static struct kept_read *keep(const struct exchange *x, endpoint *reader) {
   const struct http_request *request = x->request;
-  size_t conditions_n = 0, text_bytes = request->path.n + x->collection.n + x->id.n + x->after.n;
+  size_t headers_n = 0, text_bytes = request->path.n + x->collection.n + x->id.n + x->after.n;
   for (size_t i = 0; i < request->headers_n; i++) {
-    if (!is_condition(&request->headers[i])) continue;
+    if (!is_looked_at(&request->headers[i])) continue;
     text_bytes += request->headers[i].name.n + request->headers[i].value.n;
-    conditions_n++;
+    headers_n++;
   }
   struct kept_read *kept =
-      memory_alloc(sizeof *kept + conditions_n * sizeof kept->conditions[0] + text_bytes);
-  char *text = (char *)&kept->conditions[conditions_n];
+      memory_alloc(sizeof *kept + headers_n * sizeof kept->headers[0] + text_bytes);
+  char *text = (char *)&kept->headers[headers_n];
   kept->endpoint = reader;
   kept->path = keep_slice(&text, request->path);
   kept->collection = keep_slice(&text, x->collection);
   kept->id = keep_slice(&text, x->id);
   kept->after = keep_slice(&text, x->after);
   kept->consistency = x->consistency;
+  kept->media = x->media;
   kept->limit = x->limit;
-  kept->conditions_n = 0;
+  kept->headers_n = 0;
   for (size_t i = 0; i < request->headers_n; i++) {
-    if (!is_condition(&request->headers[i])) continue;
-    struct http_field *condition = &kept->conditions[kept->conditions_n++];
+    if (!is_looked_at(&request->headers[i])) continue;
+    struct http_field *condition = &kept->headers[kept->headers_n++];
     condition->name = keep_slice(&text, request->headers[i].name);
     condition->value = keep_slice(&text, request->headers[i].value);
   }
@@ -109,36 +111,39 @@ static void answer_too_late(const struct exchange *x) {
                    wanted->wait_ms);
 }
 
-void reads_complete(struct api *api, const struct api_view *view, struct replica *replica,
-                    const struct api_call *call, enum replica_verdict verdict, struct bytes *out) {
-  const struct kept_read *kept = call->kept;
-  struct http_request request = {.path = kept->path, .headers_n = kept->conditions_n};
-  struct exchange x = {
-      .answer = {api, view, call->keep_alive, call->head_only, out, kept->consistency.stale},
-      .api = api,
-      .view = view,
-      .replica = replica,
-      .request = &request,
-      .collection = kept->collection,
-      .id = kept->id,
-      .after = kept->after,
-      .consistency = kept->consistency,
-      .limit = kept->limit,
-  };
-  memcpy(request.headers, kept->conditions, kept->conditions_n * sizeof kept->conditions[0]);
+void reads_refuse(const struct exchange *x, enum replica_verdict verdict) {
   switch (verdict) {
-  case REPLICA_READABLE:
-    answer_read(&x, kept->endpoint);
-    return;
   case REPLICA_TOO_LATE:
-    answer_too_late(&x);
+    answer_too_late(x);
     return;
   case REPLICA_BUSY:
-    answer_problem(&x.answer, PROBLEM_BUSY, "Too many reads are waiting here; try again.");
+    answer_problem(&x->answer, PROBLEM_BUSY, "Too many reads are waiting here; try again.");
     return;
+  case REPLICA_READABLE:
   case REPLICA_NOT_LEADER:
   case REPLICA_UNKNOWN:
   case REPLICA_APPLIED:
-    access_refuse_leaderless(&x.answer);
+    access_refuse_leaderless(&x->answer);
   }
+}
+
+enum api_action reads_complete(struct exchange *x, enum replica_verdict verdict) {
+  const struct kept_read *kept = x->call->kept;
+  struct http_request request = {.path = kept->path, .headers_n = kept->headers_n};
+  memcpy(request.headers, kept->headers, kept->headers_n * sizeof kept->headers[0]);
+  x->answer.stale = kept->consistency.stale;
+  x->request = &request;
+  x->collection = kept->collection;
+  x->id = kept->id;
+  x->after = kept->after;
+  x->consistency = kept->consistency;
+  x->media = kept->media;
+  x->limit = kept->limit;
+  enum api_action action = API_RESPONDED;
+  if (verdict == REPLICA_READABLE)
+    action = answer_read(x, kept->endpoint);
+  else
+    reads_refuse(x, verdict);
+  x->request = NULL;
+  return action;
 }

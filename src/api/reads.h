@@ -12,8 +12,10 @@ enum { WAIT_DEFAULT_MS = 5000, WAIT_MAX_MS = 60000 };
 
 /* Answers with the endpoint now, or has the request wait. */
 enum api_action reads_begin(struct exchange *, endpoint *);
-/* Its time has come, or is over. */
-void reads_complete(struct api *, const struct api_view *, struct replica *, const struct api_call *,
-                    enum replica_verdict, struct bytes *out);
+/* Its time has come, or is over. What the exchange lacks, of a request that waited, is filled in. The endpoint may
+ * go on to be a work (api/work.h). */
+enum api_action reads_complete(struct exchange *, enum replica_verdict);
+/* Answers with why a read could not be had, from a verdict other than READABLE. */
+void reads_refuse(const struct exchange *, enum replica_verdict);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "base/random.h"
 
-enum { ULID_CHARACTERS = 26 };
+enum { ULID_CHARACTERS = 26, ULID_BYTES = 16 };
 
 struct ulids {
   struct random random; /* of the 80 bits */
@@ -22,5 +22,9 @@ struct ulids {
 void ulids_init(struct ulids *, uint64_t seed);
 /* Writes the next one, without a NUL. */
 void ulids_next(struct ulids *, uint64_t wall_ms, char text[ULID_CHARACTERS]);
+
+/* The 128 bits of one that ulids_next() wrote, big-endian, and back. */
+void ulid_pack(const char text[ULID_CHARACTERS], uint8_t bytes[ULID_BYTES]);
+void ulid_unpack(const uint8_t bytes[ULID_BYTES], char text[ULID_CHARACTERS]);
 
 #endif

@@ -1,26 +1,37 @@
-/* Changing one document: a command is proposed now, and the request answered when it has been applied. */
 #include "api/writes.h"
-#include "api/access.h"
-#include "api/body.h"
-#include "api/conditions.h"
-#include "api/members.h"
-#include "api/preferences.h"
-#include "http/response.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
-/* What api_call.kind remembers of a write. */
-enum kind { KIND_POST = 1, KIND_PUT, KIND_DELETE };
+#include "api/access.h"
+#include "api/idempotency.h"
+#include "api/members.h"
+#include "http/response.h"
 
-/* By how much the documents grow with the command if it is applied to the store as it is now. */
-static uint64_t growth_of(const struct command *command, const struct store_record *current) {
-  if (command->type == COMMAND_DELETE) return 0;
+/* ---- Room ---- */
+
+uint64_t writes_growth(const struct exchange *x, const struct command *command) {
+  if (command->type != COMMAND_PUT) return 0;
+  const struct store_record *current = store_get(replica_store(x->replica), command->collection, command->id);
   const uint64_t replaced = current != NULL ? current->body_bytes : 0;
   const uint64_t names = current != NULL ? 0 : command->collection.n + command->id.n;
   return command->body.n > replaced ? names + command->body.n - replaced : 0;
 }
 
-static void answer_store_full(const struct exchange *x) {
+/* The leader decides when a write comes, and nobody when it is applied, where all nodes must do the same
+ * whatever their limits are. What waits is counted as if all of it took effect, so the limit may be met a
+ * little early; where a document that waits to be deleted is written again, a little late. */
+static bool data_fits(const struct exchange *x, uint64_t growth_bytes) {
+  const uint64_t bytes = store_bytes(replica_store(x->replica)) + replica_pending_bytes(x->replica);
+  const uint64_t limit = x->api->data_bytes_max;
+  return growth_bytes == 0 || limit == 0 || (bytes <= limit && growth_bytes <= limit - bytes);
+}
+
+bool writes_fit(const struct exchange *x, uint64_t growth_bytes) {
+  return x->view->disk_full == NULL && data_fits(x, growth_bytes);
+}
+
+static void refuse_store_full(const struct exchange *x) {
   const uint64_t bytes = store_bytes(replica_store(x->replica)), limit = x->api->data_bytes_max;
   struct bytes body = {0};
   problem_open(&body, PROBLEM_STORE_FULL,
@@ -33,35 +44,16 @@ static void answer_store_full(const struct exchange *x) {
   answer_end_problem(&x->answer, &body);
 }
 
-/* The leader decides when a write comes, and nobody when it is applied, where all nodes must do the same
- * whatever their limits are. What waits is counted as if all of it took effect, so the limit may be met a
- * little early; where a document that waits to be deleted is written again, a little late. */
-static bool has_room(const struct exchange *x, uint64_t growth) {
-  const uint64_t bytes = store_bytes(replica_store(x->replica)) + replica_pending_bytes(x->replica);
-  const uint64_t limit = x->api->data_bytes_max;
-  if (growth == 0 || limit == 0 || (bytes <= limit && growth <= limit - bytes)) return true;
-  answer_store_full(x);
+bool writes_have_room(const struct exchange *x, uint64_t growth_bytes) {
+  if (writes_fit(x, growth_bytes)) return true;
+  if (x->view->disk_full != NULL)
+    answer_problem(&x->answer, PROBLEM_DISK_FULL, "%s", x->view->disk_full);
+  else
+    refuse_store_full(x);
   return false;
 }
 
-static enum api_action propose(struct exchange *x, enum kind kind, struct command *command) {
-  const struct store_record *current = store_get(replica_store(x->replica), command->collection, command->id);
-  const uint64_t growth = growth_of(command, current);
-  if (!conditions_of_write(x, current ? current->revision : 0, command)) return API_RESPONDED;
-  if (!has_room(x, growth)) return API_RESPONDED;
-  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(command));
-  if (entry == NULL) {
-    answer_problem(&x->answer, PROBLEM_BUSY, "There is no memory for the write now; try again.");
-    return API_RESPONDED;
-  }
-  command_encode(command, entry->data);
-  x->call->kind = (uint8_t)kind;
-  x->call->minimal = prefers_minimal(x->request);
-  replica_propose(x->replica, entry, growth, x->waiter);
-  return API_WAITING;
-}
-
-static void answer_too_large(const struct answer *a) {
+void writes_refuse_size(const struct answer *a) {
   struct bytes body = {0};
   problem_open(&body, PROBLEM_DOCUMENT_TOO_LARGE, "A document can have %zu bytes, its id included; split it.",
                a->api->document_bytes_max);
@@ -70,81 +62,31 @@ static void answer_too_large(const struct answer *a) {
   answer_end_problem(a, &body);
 }
 
-static enum api_action propose_document(struct exchange *x, enum kind kind, const struct body *body,
-                                        struct slice id) {
-  struct bytes storage = {0};
-  struct slice document = body_document(body, id, &storage);
-  enum api_action action = API_RESPONDED;
-  if (document.n > x->api->document_bytes_max) {
-    answer_too_large(&x->answer);
-  } else {
-    struct command command = {
-        .type = COMMAND_PUT,
-        .condition = kind == KIND_POST ? COMMAND_CREATE : COMMAND_ALWAYS,
-        .collection = x->collection,
-        .id = id,
-        .body = document,
-    };
-    action = propose(x, kind, &command);
-  }
-  bytes_close(&storage);
-  return action;
+/* ---- Proposing ---- */
+
+bool writes_try_propose(struct exchange *x, const struct command *command, uint64_t growth_bytes) {
+  struct command whole = *command;
+  whole.once = idempotency_once(x->call);
+  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(&whole));
+  if (entry == NULL) return false;
+  command_encode(&whole, entry->data);
+  replica_propose(x->replica, entry, growth_bytes, x->waiter);
+  return true;
 }
 
-enum api_action document_post(struct exchange *x) {
-  struct body body;
-  char made[ULID_CHARACTERS];
-  struct slice id = {made, sizeof made};
-  enum api_action action = API_RESPONDED;
-  if (!body_read(x, &body)) return API_RESPONDED;
-  if (body.has_id)
-    id = slice_of_bytes(&body.id);
-  else
-    ulids_next(&x->api->ulids, x->view->wall_ms, made);
-  if (document_id_is_valid(id))
-    action = propose_document(x, KIND_POST, &body, id);
-  else
-    answer_invalid_id(&x->answer);
-  body_close(&body);
-  return action;
+bool writes_propose(struct exchange *x, const struct command *command, uint64_t growth_bytes) {
+  if (writes_try_propose(x, command, growth_bytes)) return true;
+  answer_problem(&x->answer, PROBLEM_BUSY, "There is no memory for the write now; try again.");
+  return false;
 }
 
-enum api_action document_put(struct exchange *x) {
-  struct body body;
-  enum api_action action = API_RESPONDED;
-  if (!body_read(x, &body)) return API_RESPONDED;
-  if (!body.has_id || slice_equal(slice_of_bytes(&body.id), x->id)) {
-    action = propose_document(x, KIND_PUT, &body, x->id);
-  } else {
-    answer_problem(
-        &x->answer, PROBLEM_ID_MISMATCH,
-        "\"id\" in the body must be a string equal to the id in the URL; change one, or leave it out.");
-  }
-  body_close(&body);
-  return action;
-}
+/* ---- Answering ---- */
 
-enum api_action document_delete(struct exchange *x) {
-  struct command command = {
-      .type = COMMAND_DELETE, .condition = COMMAND_ALWAYS, .collection = x->collection, .id = x->id};
-  return propose(x, KIND_DELETE, &command);
-}
-
-static void answer_location(const struct answer *a, const struct store_record *record) {
-  struct bytes location = {0};
-  bytes_append_string(&location, "/v1/collections/");
-  percent_encode(&location, store_record_collection(record));
-  bytes_append_string(&location, "/");
-  percent_encode(&location, store_record_id(record));
-  http_response_header(a->out, "Location", slice_of_bytes(&location));
-  bytes_close(&location);
-}
-
-static void answer_stored(const struct answer *a, const struct api_call *call, int status,
-                          const struct store_record *record) {
+void writes_answer_stored(const struct answer *a, const struct api_call *call, int status,
+                          const struct store_record *record, bool located) {
   answer_begin(a, call->minimal ? 204 : status, CACHE_NO_STORE);
   answer_etag(a, record->revision);
-  if (call->kind == KIND_POST) answer_location(a, record);
+  if (located) answer_location(a, record);
   if (call->minimal) {
     http_response_header(a->out, "Preference-Applied", slice_of("return=minimal"));
     answer_end_empty(a);
@@ -153,55 +95,79 @@ static void answer_stored(const struct answer *a, const struct api_call *call, i
   }
 }
 
+enum problem writes_problem(enum store_outcome outcome, const struct store_record *current,
+                            const char **detail) {
+  switch (outcome) {
+  case STORE_EXISTS:
+    *detail = "POST only creates; send PUT to the document's own URL to replace it, or take another id.";
+    return PROBLEM_DOCUMENT_EXISTS;
+  case STORE_NOT_FOUND:
+    *detail = "There is no document of that id, so none was deleted.";
+    return PROBLEM_DOCUMENT_NOT_FOUND;
+  default:
+    assert(outcome == STORE_PRECONDITION_FAILED);
+    *detail = current ? "The document is now as \"current\" has it, at the revision of ETag; start from that."
+                      : "There is no such document, so If-Match cannot hold; leave it out.";
+    return PROBLEM_PRECONDITION_FAILED;
+  }
+}
+
+static void answer_failed(const struct answer *a, const struct store_result *result) {
+  const char *detail;
+  const enum problem problem = writes_problem(result->outcome, result->record, &detail);
+  if (problem == PROBLEM_DOCUMENT_NOT_FOUND)
+    answer_problem(a, problem, "%s", detail);
+  else
+    answer_conflict(a, problem, result->record, detail);
+}
+
 static void answer_applied(const struct answer *a, const struct api_call *call,
                            const struct store_result *result) {
   switch (result->outcome) {
   case STORE_CREATED:
-    answer_stored(a, call, 201, result->record);
+    writes_answer_stored(a, call, 201, result->record, call->kind == WRITE_POST);
     break;
   case STORE_REPLACED:
-    answer_stored(a, call, 200, result->record);
+    writes_answer_stored(a, call, 200, result->record, call->kind == WRITE_POST);
     break;
   case STORE_DELETED:
+  case STORE_DROPPED:
     answer_begin(a, 204, CACHE_NO_STORE);
     answer_end_empty(a);
     break;
   case STORE_EXISTS:
-    answer_conflict(
-        a, PROBLEM_DOCUMENT_EXISTS, result->record,
-        "POST only creates; send PUT to the document's own URL to replace it, or take another id.");
-    break;
   case STORE_NOT_FOUND:
-    answer_problem(a, PROBLEM_DOCUMENT_NOT_FOUND, "There is no document of that id, so none was deleted.");
-    break;
   case STORE_PRECONDITION_FAILED:
-    answer_conflict(
-        a, PROBLEM_PRECONDITION_FAILED, result->record,
-        result->record
-            ? "The document is now as \"current\" has it, at the revision of ETag; start from that."
-            : "There is no such document, so If-Match cannot hold; leave it out.");
+    answer_failed(a, result);
+    break;
+  case STORE_BASE_MOVED:
+  case STORE_DONE:
+  case STORE_REFUSED:
+  case STORE_KEY_REUSED:
+    assert(false && "of no command that is made for this");
   }
 }
 
-void writes_complete(struct api *api, const struct api_view *view, const struct api_call *call,
-                     struct replica_result *result, struct bytes *out) {
-  struct answer a = {api, view, call->keep_alive, call->head_only, out, false};
-  switch (result->verdict) {
-  case REPLICA_APPLIED:
-    answer_applied(&a, call, &result->store);
-    store_record_unref(result->store.record);
-    result->store.record = NULL;
-    break;
+void writes_refuse(const struct answer *a, enum replica_verdict verdict) {
+  switch (verdict) {
   case REPLICA_UNKNOWN:
-    answer_outcome_unknown(&a);
+    answer_outcome_unknown(a);
     break;
   case REPLICA_NOT_LEADER:
-    access_refuse_leaderless(&a);
+    access_refuse_leaderless(a);
     break;
+  case REPLICA_APPLIED:
   case REPLICA_BUSY:
   case REPLICA_READABLE:
   case REPLICA_TOO_LATE:
-    answer_problem(&a, PROBLEM_BUSY,
+    answer_problem(a, PROBLEM_BUSY,
                    "Too much is waiting to be committed, so the write was not taken; try again.");
   }
+}
+
+void writes_complete(struct exchange *x, struct replica_result *result) {
+  if (result->verdict != REPLICA_APPLIED)
+    writes_refuse(&x->answer, result->verdict);
+  else if (!idempotency_answer(&x->answer, x->call, &result->store))
+    answer_applied(&x->answer, x->call, &result->store);
 }

@@ -27,12 +27,17 @@ static inline bool list_is_empty(const struct list *list) {
   return list->ends.next == &list->ends;
 }
 
-static inline void list_append(struct list *list, struct list_link *link) {
+/* `place`: a link of the list, or its `ends`. */
+static inline void list_insert_before(struct list_link *place, struct list_link *link) {
   assert(!list_is_linked(link));
-  link->previous = list->ends.previous;
-  link->next = &list->ends;
+  link->previous = place->previous;
+  link->next = place;
   link->previous->next = link;
-  list->ends.previous = link;
+  place->previous = link;
+}
+
+static inline void list_append(struct list *list, struct list_link *link) {
+  list_insert_before(&list->ends, link);
 }
 
 static inline void list_remove(struct list_link *link) {
@@ -45,6 +50,11 @@ static inline void list_remove(struct list_link *link) {
 /* NULL when the list is empty. */
 static inline struct list_link *list_first(const struct list *list) {
   return list_is_empty(list) ? NULL : list->ends.next;
+}
+
+/* NULL when the list is empty. */
+static inline struct list_link *list_last(const struct list *list) {
+  return list_is_empty(list) ? NULL : list->ends.previous;
 }
 
 /* NULL after the last. */

@@ -49,7 +49,10 @@ static void append_allowed(struct bytes *out, const struct option *option) {
     bytes_printf(out, "a number from %" PRIu64 " to %" PRIu64, option->min, option->max);
     break;
   case OPTION_TEXT:
-    bytes_printf(out, "%" PRIu64 " to %" PRIu64 " bytes", option->min, option->max);
+    if (option->allowed != NULL)
+      bytes_append_string(out, option->allowed);
+    else
+      bytes_printf(out, "%" PRIu64 " to %" PRIu64 " bytes", option->min, option->max);
     break;
   case OPTION_NAME:
     bytes_printf(out, "%" PRIu64 " to %" PRIu64 " letters, digits, '-', '_' and '.'", option->min,

@@ -31,6 +31,7 @@ struct option {
   const char *initial_help; /* how the help tells the default when `initial` is NULL */
   uint64_t min, max;        /* see option_kind */
   const char *choices;      /* CHOICE: "redirect|reject" */
+  const char *allowed;      /* TEXT: what it may be, beside its length, which goes without saying then */
   const char *help;         /* one or two sentences */
   /* A further rule for a value that parsed: NULL when it is fine, else what is wrong: "is not ...". */
   const char *(*refuse)(const void *field);

@@ -16,7 +16,7 @@ enum {
   UNTIDIED_BYTES_MAX = 8 * 1024 * 1024,
 };
 
-enum work { WORK_WRITE, WORK_TIDY, WORK_END };
+enum disk_work { WORK_WRITE, WORK_TIDY, WORK_END };
 
 struct disk_thread {
   /* The loop's. */
@@ -125,8 +125,8 @@ static void take(struct disk_thread *t) {
 }
 
 /* Tidying is for who goes on. */
-static enum work wait_for_work(struct disk_thread *t) {
-  enum work work = WORK_TIDY;
+static enum disk_work wait_for_work(struct disk_thread *t) {
+  enum disk_work work = WORK_TIDY;
   uv_mutex_lock(&t->mutex);
   while (t->ending || t->untidied_bytes < UNTIDIED_BYTES_MAX) {
     if (t->ready || t->ending) {

@@ -140,6 +140,8 @@ static struct node *new_node(struct start *start, const struct shell *shell) {
       .compact_bytes = options->compact_bytes,
       .connections_max = options->connections_max,
       .follower_writes = options->follower_writes,
+      .loopback = address_is_loopback(&start->http),
+      .cors_origins = options->cors_origins,
       .wall_ms = shell_wall_ms(),
   };
   choose_identity(start, &node);

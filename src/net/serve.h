@@ -24,6 +24,7 @@ struct serve_options {
   uint64_t compact_bytes;  /* of the log since the last snapshot, at least, when the next is taken */
   uint64_t connections_max;
   enum api_follower_writes follower_writes;
+  const char *cors_origins; /* api_origins_fault() has nothing against them; NULL: none */
   enum node_log_level log_level; /* lines above it are not printed */
 };
 

@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 enum {
-  FLUSH_MS = 5000,          /* for what was written to leave, once a stream is to close */
-  LINGER_MS = 2000,         /* for the peer to close too, once all has left */
-  LINGER_STOPPING_MS = 100, /* the same while the process ends */
-  SWEEP_MS = 50,            /* how often these deadlines are looked at */
+  FLUSH_MS = 5000,  /* for what was written to leave, once a stream is to close */
+  LINGER_MS = 2000, /* for the peer to close too, once all has left, or for more of what it still sends; */
+  LINGER_LONGEST_MS = 30000, /* ... so long in all: it may read its answer only behind a whole upload */
+  LINGER_STOPPING_MS = 100,  /* the same while the process ends */
+  SWEEP_MS = 50,             /* how often these deadlines are looked at */
 };
 
 enum stream_state { CONNECTING, OPEN, FLUSHING, LINGERING, CLOSED };
@@ -28,6 +29,7 @@ struct stream {
   bool paused;          /* NODE_PAUSE */
   bool ended;           /* the peer has closed its side */
   uint64_t deadline_ms; /* FLUSHING, LINGERING: then it is closed anyway */
+  uint64_t linger_end_ms;
 };
 
 /* The part of a write that was not taken at once. How much of this a stream may have is the node's to limit:
@@ -87,6 +89,14 @@ static void on_shutdown(uv_shutdown_t *request, int status) {
   }
   stream->state = LINGERING;
   stream->deadline_ms = shell_now_ms() + (stream->shell->stopping ? LINGER_STOPPING_MS : LINGER_MS);
+  stream->linger_end_ms = shell_now_ms() + LINGER_LONGEST_MS;
+}
+
+/* The peer still sends: to close on it now would reset the connection, and could lose what it was told. */
+static void linger_on(struct stream *stream) {
+  if (stream->shell->stopping) return;
+  stream->deadline_ms = shell_now_ms() + LINGER_MS;
+  if (stream->deadline_ms > stream->linger_end_ms) stream->deadline_ms = stream->linger_end_ms;
 }
 
 /* ---- Reading ---- */
@@ -105,6 +115,8 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buffer) {
   struct stream *stream = handle->data;
   if (n > 0 && stream->state == OPEN)
     tell(stream, NODE_RECEIVED, buffer->base, (size_t)n);
+  else if (n > 0 && stream->state == LINGERING)
+    linger_on(stream);
   else if (n == UV_EOF)
     on_end(stream);
   else if (n < 0)
