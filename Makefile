@@ -8,25 +8,29 @@ CORACLE = $(BUILD)/release/coracle
 CTEST = ctest -j$(JOBS) --output-on-failure --no-tests=error
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo build test asan coverage mutants model fuzz torture torture-processes torture-power torture-sim \
-  bench-failover bench-restart bench-snapshot format clean
+.PHONY: help setup demo build test test-clients asan coverage mutants model fuzz torture torture-processes \
+  torture-once torture-power torture-sim bench-failover bench-export bench-restart bench-snapshot bench-turns format clean
 
 help:
 	@echo 'make demo            a cluster of three on this machine, shown around; ARGS=--once ends after the tour'
 	@echo 'make build           the release binary, $(CORACLE)'
 	@echo 'make test            all tests, and the unit tests with sanitizers too'
+	@echo "make test-clients    other people's clients, test suites and oracles; needs Node.js and npm"
 	@echo 'make asan            all tests with the address and undefined-behaviour sanitizers'
 	@echo 'make coverage        which lines of the consensus core and the joining the tests run'
 	@echo 'make mutants         puts known bugs back in and shows that the tests find them'
 	@echo 'make model           the models of founding, joining and membership, searched to the end with Spin'
 	@echo 'make fuzz            the fuzz targets, MINUTES=10 each; needs clang'
-	@echo 'make torture         the three that follow, one after the other'
+	@echo 'make torture         the four that follow, one after the other'
 	@echo 'make torture-processes  nodes killed under load in ROUNDS=300 rounds, and at each call to the disk'
+	@echo 'make torture-once    leaders killed in mid-request KILLS=200 times, under writes with idempotency keys'
 	@echo 'make torture-power   CUTS=50 power cuts on a mounted ext4; as root'
 	@echo 'make torture-sim     new seeds of the simulator for MINUTES=40'
 	@echo 'make bench-failover  how long writes fail when the leader is killed'
+	@echo 'make bench-export    how fast a million documents go in and come out as NDJSON, and what notices it'
 	@echo 'make bench-restart   how long a node with a million documents takes to start, and its disk use'
 	@echo 'make bench-snapshot  what a snapshot of a million documents costs the loop'
+	@echo 'make bench-turns     what exports, imports, patches and drops cost the loop, with a million documents'
 	@echo 'make format          clang-format on our C'
 	@echo 'make clean           removes what was built'
 	@echo
@@ -53,6 +57,16 @@ test: build $(BUILD)/asan/build.ninja
 	cmake --build $(BUILD)/asan --target unit_tests
 	$(CTEST) --test-dir $(BUILD)/asan -L unit
 	$(CTEST) --test-dir $(BUILD)/release
+
+# Packages come with npm the first time, and when their list has changed. Nothing of them is run in installing.
+NODE_MODULES = test/clients/node_modules/.package-lock.json
+$(NODE_MODULES): test/clients/package.json test/clients/package-lock.json
+	@sh cmake/setup.sh clients
+	cd test/clients && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+test-clients: build $(NODE_MODULES)
+	test/clients/run.sh $(BUILD)/release
 
 asan: $(BUILD)/asan/build.ninja
 	cmake --build $(BUILD)/asan
@@ -88,18 +102,23 @@ fuzz: $(BUILD)/fuzz/build.ninja
 # The long ones, with what nobody has tried yet. SEED is told when something is wrong.
 MINUTES ?= 40
 ROUNDS ?= 300
+KILLS ?= 200
 CUTS ?= 50
 SEED ?= $(shell date +%s)
 CLUSTER_TEST = CORACLE_BIN=$(abspath $(CORACLE)) CORACLE_TORTURE_SEED=$(SEED) \
   $$(sed -n 's/^CORACLE_PYTHON:.*=//p' $(BUILD)/release/CMakeCache.txt) -B -m pytest -x -q -rs -p no:cacheprovider
 torture:
 	$(MAKE) torture-processes
+	$(MAKE) torture-once
 	$(MAKE) torture-power
 	$(MAKE) torture-sim
 
 torture-processes: build
 	CORACLE_TORTURE_ROUNDS=$(ROUNDS) $(CLUSTER_TEST) test/cluster/test_torture.py
 	CORACLE_CALLS=all $(CLUSTER_TEST) test/cluster/test_disk_calls.py
+
+torture-once: build
+	CORACLE_TORTURE_ROUNDS=$(KILLS) $(CLUSTER_TEST) test/cluster/test_once.py
 
 torture-power: build
 	CORACLE_POWER_CUTS=$(CUTS) $(CLUSTER_TEST) test/cluster/test_power.py
@@ -110,12 +129,19 @@ torture-sim: build
 bench-failover: build
 	python3 test/bench/failover.py $(CORACLE) $(ARGS)
 
+bench-export: build
+	python3 -B test/bench/export.py $(CORACLE) $(ARGS)
+
 bench-restart: build
 	python3 -B test/bench/restart.py $(CORACLE) $(ARGS)
 
 bench-snapshot: $(BUILD)/release/build.ninja
 	cmake --build $(BUILD)/release --target coracle-bench-snapshot
 	$(BUILD)/release/coracle-bench-snapshot $(ARGS)
+
+bench-turns: $(BUILD)/release/build.ninja
+	cmake --build $(BUILD)/release --target coracle-bench-turns
+	$(BUILD)/release/coracle-bench-turns $(ARGS)
 
 format:
 	clang-format -i $$(find src include test docs/examples -name '*.[ch]')

@@ -71,6 +71,20 @@ void host_send(struct host_end *end, const void *data, size_t n) {
   if (end->peer != NULL) bytes_append(&end->peer->in, data, n);
 }
 
+size_t host_unread(const struct host_end *end) {
+  return end->peer != NULL ? end->peer->in.n : 0;
+}
+
+void host_stop_reading(struct host_end *end) {
+  end->unread = true;
+}
+
+/* As one that resets the connection. */
+void host_hang_up(struct host_end *end) {
+  if (end->peer != NULL) end->peer->closed = true;
+  end_free(end);
+}
+
 static void connect_nodes(struct host *host, int node, const struct node_effect *effect) {
   struct host_end *end = end_new(host, node, effect->stream);
   for (int i = 0; i < HOST_NODES_MAX; i++) {
@@ -117,7 +131,7 @@ static void carry_out(struct host *host, int i, const struct node_effect *effect
     return;
   case NODE_WRITE:
     host_send(end, effect->data, effect->n);
-    end->drained = true;
+    end->drained = end->peer == NULL || !end->peer->unread;
     return;
   case NODE_PAUSE:
   case NODE_RESUME:

@@ -20,7 +20,7 @@ struct host_end {
   int node;              /* HOST_NOBODY: the benchmark's own */
   struct node_stream *stream;
   struct bytes in; /* on its way, or not yet read */
-  bool connected, drained, ended, closed, paused;
+  bool connected, drained, ended, closed, paused, unread;
 };
 
 /* Turns of one node since host_measure(). */
@@ -60,5 +60,11 @@ void host_measure(struct host *);
 /* A connection to the HTTP port of a node. What comes over it is in end->in. */
 struct host_end *host_connect(struct host *, int node);
 void host_send(struct host_end *, const void *data, size_t n);
+/* What was sent and is not read yet. */
+size_t host_unread(const struct host_end *);
+/* What the node writes is not taken from now on: it does not hear that it has left. */
+void host_stop_reading(struct host_end *);
+/* Closes it; the pointer is dead after this. */
+void host_hang_up(struct host_end *);
 
 #endif

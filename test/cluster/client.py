@@ -3,8 +3,10 @@ well-behaved client would not do: half a request, a hundred at once, or no HTTP 
 
 import http.client
 import json
+import os
 import socket
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 DEADLINE_S = 30.0  # for what must happen at all; far above what it takes, so that a slow machine passes
@@ -31,7 +33,7 @@ class Answer:
     @property
     def code(self):
         """The stable code of a problem document (RFC 9457), None for any other answer."""
-        if self.header("content-type") != "application/problem+json":
+        if self.header("content-type") != "application/problem+json" or not self.body:
             return None
         return self.json()["code"]
 
@@ -41,6 +43,16 @@ class Answer:
 
     def __repr__(self):
         return f"<{self.status} {self.headers} {self.body[:300]!r}>"
+
+
+def observe(method, target, status, seen=set()):
+    """With CORACLE_OBSERVED=FOLDER: notes in a file there that this was answered so (test/clients/lib/observed.js)."""
+    folder = os.environ.get("CORACLE_OBSERVED")
+    line = f"{method} {target.partition('?')[0]} {status}\n"
+    if folder and line not in seen:
+        seen.add(line)
+        with open(Path(folder) / f"python-{os.getpid()}", "a", encoding="utf-8") as file:
+            file.write(line)
 
 
 def document_path(collection, document_id):
@@ -55,6 +67,7 @@ def request(port, method, path, body=None, headers=None, timeout_s=DEADLINE_S, h
         sent.update(headers or {})
         connection.request(method, path, body=body, headers=sent)
         response = connection.getresponse()
+        observe(method, path, response.status)
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
@@ -91,7 +104,9 @@ class Connection:
 
     def request(self, method, path, body=None, headers=None):
         self.send(request_bytes(method, path, body, headers))
-        return self.answer(head_only=method == "HEAD")
+        answer = self.answer(head_only=method == "HEAD")
+        observe(method, path, answer.status)
+        return answer
 
     def pipeline(self, requests):
         """Sends (method, path, body, headers) tuples without waiting for each answer; the answers, in

@@ -17,6 +17,14 @@ BALLAST_MEGABYTES = 40  # of it that are taken, and given back later
 DOCUMENT_BYTES = 100_000
 DOCUMENTS_MAX = 2 * MEGABYTES * 10  # more than fit
 RECOVERS_S = 10.0
+WRITES = [
+    ("PUT", "/v1/collections/items/{id}", "{}"),
+    ("POST", "/v1/collections/items", "{}"),
+    ("PATCH", "/v1/collections/items/{id}", "{}"),
+    ("DELETE", "/v1/collections/items/{id}", None),
+    ("DELETE", "/v1/collections/items", None),
+    ("POST", "/v1/transactions", '{"operations":[{"method":"delete","path":"items/{id}"}]}'),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -130,9 +138,9 @@ def test_all_are_full(make_cluster, tmp_path, measured, end):
         for disk in disks.values():
             disk.take_the_rest()
         check_reads(cluster.nodes, acknowledged)
-        for method, body in (("PUT", "{}"), ("DELETE", None)):
-            answer = leader.request(method, document_path("items", acknowledged[0]), body)
-            assert (answer.status, answer.code) == (507, "disk_full"), answer
+        for method, path, body in WRITES:
+            answer = leader.request(method, path.replace("{id}", acknowledged[0]), body)
+            assert (answer.status, answer.code) == (507, "disk_full"), (method, path, answer)
         wait_until("all say so", lambda: len(full_ones(leader)) == 3)
 
         for node in cluster.nodes:

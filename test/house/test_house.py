@@ -105,7 +105,7 @@ class House(unittest.TestCase):
 
     def test_a_library_outside_its_room(self):
         self.write("src/store/store.c", "#include <uv.h>\n")
-        self.write("src/api/api.c", "#include <jansson.h>\n")
+        self.write("src/cli/options.c", "#include <jansson.h>\n")
         self.expect(
             "src/store/store.c:1: store/ must not include <uv.h>: only net may",
             "src/store/store.c:1: store/ must not include <uv.h>: only net may",

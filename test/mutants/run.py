@@ -94,7 +94,7 @@ def bring(source, target):
         for extra in set(os.listdir(target)) - set(os.listdir(source)):
             shutil.rmtree(target / extra) if (target / extra).is_dir() else (target / extra).unlink()
         for name in os.listdir(source):
-            if name != "__pycache__":
+            if name not in ("__pycache__", "node_modules"):
                 bring(source / name, target / name)
     elif not target.exists() or not filecmp.cmp(source, target, shallow=False):
         shutil.copyfile(source, target)

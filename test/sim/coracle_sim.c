@@ -45,7 +45,7 @@ struct job {
 
 struct totals {
   uint64_t seeds, failed, events, ms;
-  size_t operations, completed;
+  uint64_t counts[COUNTS_N];
   uint64_t faults[FAULTS_N];
   time_t began;
 };
@@ -128,6 +128,13 @@ static struct arguments read_arguments(char **at) {
 
 /* ---- One seed ---- */
 
+static void print_counts(const uint64_t counts[COUNTS_N]) {
+  printf("clients: %" PRIu64 " requests, %" PRIu64 " answered, %" PRIu64 " transactions, %" PRIu64
+         " patches; %" PRIu64 " keys, %" PRIu64 " sent again, %" PRIu64 " replayed\n",
+         counts[COUNT_REQUESTS], counts[COUNT_ANSWERED], counts[COUNT_TRANSACTIONS], counts[COUNT_PATCHES],
+         counts[COUNT_KEYS], counts[COUNT_RESENT], counts[COUNT_REPLAYED]);
+}
+
 static int run_one(const struct arguments *a) {
   struct sim_result result;
   struct bytes text = {0};
@@ -135,10 +142,9 @@ static int run_one(const struct arguments *a) {
   sim_run(a->first, &result);
   plan_print(sim_current_plan(), &text);
   if (!a->hash_only)
-    printf("%.*s  %" PRIu64 " events in %" PRIu64
-           " ms; %zu requests, %zu of them took effect or told something\n",
-           (int)text.n, (const char *)text.data, result.events, result.ms, result.operations,
-           result.completed);
+    printf("%.*s  %" PRIu64 " events in %" PRIu64 " ms\n", (int)text.n, (const char *)text.data,
+           result.events, result.ms);
+  if (!a->hash_only) print_counts(result.counts);
   printf("%016" PRIx64 "\n", result.hash);
   bytes_close(&text);
   return EXIT_NOTHING_FOUND;
@@ -186,8 +192,7 @@ static void count(struct totals *t, const struct sim_result *result) {
   t->seeds++;
   t->events += result->events;
   t->ms += result->ms;
-  t->operations += result->operations;
-  t->completed += result->completed;
+  for (int i = 0; i < COUNTS_N; i++) t->counts[i] += result->counts[i];
   for (int i = 0; i < FAULTS_N; i++) t->faults[i] += result->faults_n[i];
   if (t->seeds % 10 == 0) show(t);
 }
@@ -243,9 +248,11 @@ static struct job *wait_for_one(struct job *jobs, unsigned n) {
 
 static void summarize(const struct arguments *a, const struct totals *t) {
   printf("%s%" PRIu64 " seeds from %" PRIu64 " on, %" PRIu64 " failed; %" PRIu64 " s in the world, %" PRIu64
-         " events, %zu requests (%zu answered) in %ld s\nfaults:",
+         " events in %ld s\n",
          isatty(STDERR_FILENO) ? "\n" : "", t->seeds, a->first, t->failed, t->ms / 1000, t->events,
-         t->operations, t->completed, (long)(time(NULL) - t->began));
+         (long)(time(NULL) - t->began));
+  print_counts(t->counts);
+  printf("faults:");
   for (int i = 0; i < FAULTS_N; i++)
     printf("%s %" PRIu64 " %s", i > 0 ? "," : "", t->faults[i], fault_text((enum fault)i));
   printf("\n");

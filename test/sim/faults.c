@@ -407,6 +407,8 @@ static bool do_fault(struct sim *s, enum fault fault) {
     return fail_disk(s, node);
   case FAULT_DAMAGE:
     return damage(s, node);
+  case FAULT_AGAIN:
+    return world_propose_again(w, world_leader(w));
   case FAULTS_N:
     break;
   }

@@ -55,6 +55,9 @@ const char *client_operation_wrong(const struct client_operation *o) {
     return o->value == 0 ? NULL : "a GET has no value";
   case CLIENT_DELETE:
     return o->value == 0 ? NULL : "a DELETE has no value";
+  case CLIENT_PATCH:
+    if (o->if_none_match_any) return "a PATCH of what must not be there";
+    return has_value ? NULL : "a PATCH needs a value";
   }
   return "there is no such method";
 }
@@ -71,7 +74,7 @@ const char *client_result_wrong(const struct client_operation *o, const struct c
     return r->value == 0 ? NULL : "only a GET that is ok has a value";
   case CLIENT_NOT_FOUND:
     if (tells) return "not_found tells nothing else";
-    return o->method == CLIENT_GET || o->method == CLIENT_DELETE ? NULL : "not_found of a write";
+    return o->method == CLIENT_PUT || o->method == CLIENT_CREATE ? "not_found of a write" : NULL;
   case CLIENT_CONFLICT:
     if (r->absent) return "a conflict, and there is no document";
     return o->method == CLIENT_CREATE ? NULL : "only a CREATE can have a conflict";

@@ -46,21 +46,22 @@ enum client_method {
   CLIENT_PUT,
   CLIENT_CREATE, /* POST: a put if there is none, else 409 */
   CLIENT_DELETE,
+  CLIENT_PATCH, /* a put if there is one, else 404 */
 };
 
 struct client_operation {
   enum client_method method;
   const char *document;   /* which one, such as "items/1"; copied */
-  uint64_t value;         /* PUT, CREATE: what is written, non-zero, never twice in one document */
-  uint64_t if_match;      /* PUT, DELETE: If-Match with this revision; 0: no such condition */
-  bool if_match_any;      /* PUT, DELETE: If-Match: * */
+  uint64_t value;         /* PUT, CREATE, PATCH: what is written, non-zero, never twice in one document */
+  uint64_t if_match;      /* PUT, PATCH, DELETE: If-Match with this revision; 0: no such condition */
+  bool if_match_any;      /* PUT, PATCH, DELETE: If-Match: * */
   bool if_none_match_any; /* PUT, DELETE: If-None-Match: * */
 };
 
 enum client_outcome {
   CLIENT_UNKNOWN,             /* it may have taken effect, or may yet: 504, a lost connection, no answer */
   CLIENT_OK,                  /* 200, 201, 204 */
-  CLIENT_NOT_FOUND,           /* 404: of a GET or a DELETE */
+  CLIENT_NOT_FOUND,           /* 404: of a GET, a PATCH or a DELETE */
   CLIENT_CONFLICT,            /* 409: of a CREATE; there is a document */
   CLIENT_PRECONDITION_FAILED, /* 412 */
   CLIENT_REFUSED,             /* certainly no effect, and nothing said of the document: 503, 403, 429, ... */

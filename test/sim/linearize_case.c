@@ -63,13 +63,13 @@ bool lin_step(const struct lin_case *c, const struct lin_op *op, size_t choice, 
   const struct client_operation *o = &op->record->operation;
   const struct client_result *r = &op->result;
   bool holds = condition_holds(o, s);
-  bool deletes_nothing = o->method == CLIENT_DELETE && s->value == 0;
+  bool finds_nothing = (o->method == CLIENT_DELETE || o->method == CLIENT_PATCH) && s->value == 0;
   switch (r->outcome) {
   case CLIENT_OK:
     if (o->method == CLIENT_GET) return s->value != 0 && told_truly(r, s);
-    return holds && !deletes_nothing && take_effect(c, op, choice, s);
+    return holds && !finds_nothing && take_effect(c, op, choice, s);
   case CLIENT_UNKNOWN: /* without an effect it need not be in the order at all */
-    return holds && !deletes_nothing && take_effect(c, op, choice, s);
+    return holds && !finds_nothing && take_effect(c, op, choice, s);
   case CLIENT_NOT_FOUND:
     return holds && s->value == 0;
   case CLIENT_CONFLICT:

@@ -23,6 +23,8 @@ static const char *method_name(enum client_method method) {
     return "PUT";
   case CLIENT_CREATE:
     return "CREATE";
+  case CLIENT_PATCH:
+    return "PATCH";
   case CLIENT_DELETE:
     break;
   }
@@ -40,7 +42,7 @@ static const char *outcome_name(const struct client_operation *o, const struct c
   case CLIENT_OK:
     return "ok";
   case CLIENT_NOT_FOUND:
-    return o->method == CLIENT_GET ? "404" : "404, nothing to delete";
+    return o->method == CLIENT_DELETE ? "404, nothing to delete" : "404";
   case CLIENT_CONFLICT:
     return "409";
   case CLIENT_PRECONDITION_FAILED:

@@ -61,6 +61,18 @@ static void draw_disks(struct plan *plan, struct random *random) {
   if (plan->nodes > 2) plan->every_ms[FAULT_DAMAGE] = draw_rate(random, 3000, 30000);
 }
 
+/* From dice of their own: what else is drawn for a seed does not depend on them. */
+static void draw_writes(struct plan *plan) {
+  static const unsigned keyed[] = {0, 0, 0, 50, 100}, transactions[] = {0, 0, 10, 40},
+                        patches[] = {0, 0, 30, 70};
+  struct random random = {.state = plan->seed * 0xd1b54a32d192ed03u + 1};
+  plan->keyed_percent = keyed[random_below(&random, sizeof keyed / sizeof keyed[0])];
+  plan->transactions_percent =
+      transactions[random_below(&random, sizeof transactions / sizeof transactions[0])];
+  plan->patches_percent = patches[random_below(&random, sizeof patches / sizeof patches[0])];
+  if (plan->keyed_percent > 0) plan->every_ms[FAULT_AGAIN] = draw_rate(&random, 200, 10000);
+}
+
 void plan_draw(struct plan *plan, uint64_t seed) {
   static const int sizes[] = {1, 2, 3, 3, 3, 3, 5, 5, 5, 7};
   static const unsigned disks_us[] = {100, 300, 300, 1000, 5000, 20000};
@@ -81,16 +93,17 @@ void plan_draw(struct plan *plan, uint64_t seed) {
   plan->think_ms = one_in(&random, 8) ? 2 : between(&random, 20, 1000);
   draw_snapshots(plan, &random);
   draw_disks(plan, &random);
+  draw_writes(plan);
 }
 
 const char *fault_text(enum fault fault) {
   static const char *const texts[FAULTS_N] = {
-      [FAULT_KILL] = "kill",       [FAULT_POWER] = "power cut", [FAULT_TERMINATE] = "terminate",
-      [FAULT_PAUSE] = "pause",     [FAULT_HANG] = "disk hang",  [FAULT_PARTITION] = "partition",
-      [FAULT_CUT] = "cut",         [FAULT_STORM] = "storm",     [FAULT_WIPE] = "wipe",
-      [FAULT_FOREIGN] = "foreign", [FAULT_WEATHER] = "weather", [FAULT_TRANSFER] = "transfer",
-      [FAULT_REMOVE] = "remove",   [FAULT_FULL] = "full disk",  [FAULT_IO] = "disk error",
-      [FAULT_DAMAGE] = "damage"};
+      [FAULT_KILL] = "kill",       [FAULT_POWER] = "power cut",     [FAULT_TERMINATE] = "terminate",
+      [FAULT_PAUSE] = "pause",     [FAULT_HANG] = "disk hang",      [FAULT_PARTITION] = "partition",
+      [FAULT_CUT] = "cut",         [FAULT_STORM] = "storm",         [FAULT_WIPE] = "wipe",
+      [FAULT_FOREIGN] = "foreign", [FAULT_WEATHER] = "weather",     [FAULT_TRANSFER] = "transfer",
+      [FAULT_REMOVE] = "remove",   [FAULT_FULL] = "full disk",      [FAULT_IO] = "disk error",
+      [FAULT_DAMAGE] = "damage",   [FAULT_AGAIN] = "proposal again"};
   return texts[fault];
 }
 
@@ -109,6 +122,8 @@ void plan_print(const struct plan *plan, struct bytes *out) {
                plan->loss_percent, plan->double_percent, plan->late_percent, plan->late_ms, plan->delay_us);
   bytes_printf(out, "  %d clients, %d documents, a request every %u ms\n", plan->clients, plan->keys,
                plan->think_ms);
+  bytes_printf(out, "  of the writes %u %% have a key; %u %% transactions, %u %% patches\n",
+               plan->keyed_percent, plan->transactions_percent, plan->patches_percent);
   if (plan->compact_bytes > 0)
     bytes_printf(out, "  logs of more than %u bytes are compacted; chunks of %u bytes\n", plan->compact_bytes,
                  plan->chunk_bytes_max);

@@ -9,6 +9,7 @@
 enum {
   CONVERGE_MS = 30000,
   ACCEPT_MS = 5000,
+  ANSWER_MS = 30000,
 };
 
 static struct plan current;
@@ -35,6 +36,7 @@ static void begin(struct sim *s, uint64_t seed) {
                                                .peers = s->plan.peers,
                                                .expect = s->plan.expect,
                                                .one_cluster = true,
+                                               .values_once = true,
                                                .disk_us = s->plan.disk_us,
                                                .compact_bytes = s->plan.compact_bytes,
                                                .chunk_bytes_max = s->plan.chunk_bytes_max});
@@ -122,12 +124,22 @@ static void accept_a_write(struct sim *s) {
   }
 }
 
+/* Who asks until he is told is told, now that there is a leader. */
+static void answer_all(struct sim *s) {
+  const uint64_t end_ms = world_now_ms(s->world) + ANSWER_MS;
+  while (workload_owes(s)) {
+    if (world_now_ms(s->world) >= end_ms)
+      world_fail(s->world, "%d ms after all was healed a write with a key has no answer", ANSWER_MS);
+    run_until(s, world_now_ms(s->world) + 10);
+    faults_due(s);
+    workload_due(s);
+  }
+}
+
 static void end(struct sim *s, struct sim_result *result) {
-  *result = (struct sim_result){.hash = world_trace_hash(s->world),
-                                .events = s->world->happened,
-                                .ms = world_now_ms(s->world),
-                                .operations = s->operations,
-                                .completed = s->completed};
+  *result = (struct sim_result){
+      .hash = world_trace_hash(s->world), .events = s->world->happened, .ms = world_now_ms(s->world)};
+  memcpy(result->counts, s->counts, sizeof result->counts);
   memcpy(result->faults_n, s->faults_n, sizeof result->faults_n);
   client_history_free(s->history);
   current_world = NULL;
@@ -142,6 +154,7 @@ void sim_run(uint64_t seed, struct sim_result *result) {
   faults_end(s);
   converge(s);
   accept_a_write(s);
+  answer_all(s);
   converge(s);
   workload_end(s);
   workload_check(s);

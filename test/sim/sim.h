@@ -5,7 +5,8 @@
  *
  *   plan.c       what is drawn once: the size of the cluster, which faults there are and how often
  *   faults.c     the faults
- *   workload.c   the clients, and the history of what they saw
+ *   workload.c   the clients, and the history of what they saw; what they ask (workload_ask.c), and what they
+ *                are answered (workload_answer.c)
  *   run.c        the two phases
  *   coracle_sim.c   the program */
 #ifndef CORACLE_SIM_SIM_H
@@ -19,6 +20,7 @@ enum {
   SIM_EVENTS = 20000, /* ... or so many events */
   CLIENTS_MAX = 6,
   KEYS_MAX = 8,
+  PARTS_MAX = 3, /* documents in a transaction */
 };
 
 enum fault {
@@ -38,6 +40,7 @@ enum fault {
   FAULT_FULL,
   FAULT_IO,
   FAULT_DAMAGE,
+  FAULT_AGAIN,
   FAULTS_N,
 };
 
@@ -52,6 +55,8 @@ struct plan {
   int drift_ppm[WORLD_NODES_MAX];
   unsigned every_ms[FAULTS_N]; /* on average; 0: never */
   int clients, keys;
+  unsigned keyed_percent; /* of the writes: they have an idempotency key */
+  unsigned transactions_percent, patches_percent;
   unsigned think_ms;                       /* between two requests of a client, on average */
   unsigned compact_bytes, chunk_bytes_max; /* of logs and images; 0: as by default, which is never here */
   unsigned segment_bytes;                  /* of logs on disks */
@@ -61,13 +66,38 @@ void plan_draw(struct plan *, uint64_t seed);
 const char *fault_text(enum fault);
 void plan_print(const struct plan *, struct bytes *out);
 
+/* Of a request: what it does to one document. */
+struct asked_part {
+  int document;  /* its number */
+  char name[32]; /* as in the history */
+  struct client_operation operation;
+  size_t recorded; /* in the history */
+};
+
 struct worker {
   struct client client;
   bool open, asking;
-  size_t operation; /* in the history */
-  struct client_operation asked;
-  char document[32];
-  uint64_t asked_ms, next_ms;
+  struct asked_part parts[PARTS_MAX];
+  size_t parts_n;
+  bool is_transaction, has_key;
+  bool in_doubt; /* it was sent, and may have had an effect: to be sent again, with its key */
+  bool again;    /* it is to be sent again */
+  const char *method;
+  char target[64];
+  struct bytes headers, body;
+  uint64_t asked_ms, patience_ms, next_ms;
+};
+
+/* Of requests. */
+enum count {
+  COUNT_REQUESTS,
+  COUNT_ANSWERED, /* with what came of it */
+  COUNT_KEYS,     /* idempotency keys: one each write that has one */
+  COUNT_RESENT,   /* sent again with its key */
+  COUNT_REPLAYED, /* answered as one that was sent again, and had been decided before */
+  COUNT_TRANSACTIONS,
+  COUNT_PATCHES,
+  COUNTS_N,
 };
 
 struct sim {
@@ -92,7 +122,7 @@ struct sim {
   uint64_t rejoin_ms; /* when its data is deleted, so that it can join as a new one */
   /* What happened, for the summary. */
   unsigned faults_n[FAULTS_N];
-  size_t operations, completed;
+  uint64_t counts[COUNTS_N];
 };
 
 uint64_t sim_dice(struct sim *, uint64_t limit);
@@ -112,6 +142,8 @@ bool sim_in_main(const struct sim *, int node);
 /* workload.c */
 void workload_due(struct sim *);
 uint64_t workload_next_ms(const struct sim *);
+/* Some write with a key has no answer yet, and is sent again until it has one. */
+bool workload_owes(const struct sim *);
 /* Those that wait for an answer get theirs, or give up. */
 void workload_end(struct sim *);
 void workload_check(struct sim *);
@@ -119,7 +151,7 @@ void workload_check(struct sim *);
 /* run.c */
 struct sim_result {
   uint64_t hash, events, ms;
-  size_t operations, completed;
+  uint64_t counts[COUNTS_N];
   unsigned faults_n[FAULTS_N];
 };
 /* A failure is reported by world_failed(). */

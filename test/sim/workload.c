@@ -1,13 +1,12 @@
-/* Clients: each asks one thing at a time, of any node, and notes when it asked and what it was told. */
-#include "sim.h"
+/* Clients: each asks one thing at a time, of any node, and notes when it asked and what it was told. A write
+ * with an idempotency key whose outcome it does not know it asks for again, of any node, until it is told:
+ * that is one operation, from when it was asked for first. */
+#include "workload.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { PATIENCE_MS = 3000 };
-
-static const char COLLECTION[] = "c";
+enum {
+  PATIENCE_MS = 3000,
+  IMPATIENCE_MS = 200, /* of some who have a key: what they asked for is under way yet when they ask again */
+};
 
 /* ---- Asking ---- */
 
@@ -21,114 +20,60 @@ static bool may_be_asked(struct sim *s, int node) {
   return situation.raft.role == CORACLE_RAFT_LEADER;
 }
 
-static void draw_operation(struct sim *s, struct worker *worker) {
-  const int key = (int)sim_dice(s, (uint64_t)s->plan.keys);
-  const uint64_t kind = sim_dice(s, 100);
-  struct client_operation *asked = &worker->asked;
-  snprintf(worker->document, sizeof worker->document, "%s/k%d", COLLECTION, key);
-  *asked = (struct client_operation){.document = worker->document};
-  if (kind < 40) {
-    asked->method = CLIENT_GET;
-    return;
-  }
-  asked->method = kind < 75 ? CLIENT_PUT : kind < 87 ? CLIENT_CREATE : CLIENT_DELETE;
-  if (asked->method != CLIENT_DELETE) asked->value = ++s->values;
-  if (asked->method == CLIENT_CREATE || sim_dice(s, 100) < 60) return;
-  const uint64_t condition = sim_dice(s, 10);
-  if (condition < 6)
-    asked->if_match = s->revisions[key];
-  else if (condition < 8)
-    asked->if_match_any = true;
-  else if (asked->method == CLIENT_PUT)
-    asked->if_none_match_any = true;
-}
-
-static void send_operation(struct worker *worker) {
-  const struct client_operation *asked = &worker->asked;
-  const char *id = strchr(worker->document, '/') + 1;
-  char target[64], body[96], condition[64] = "";
-  snprintf(target, sizeof target, "/v1/collections/%s", worker->document);
-  snprintf(body, sizeof body, "{\"id\":\"%s\",\"v\":%" PRIu64 "}", id, asked->value);
-  if (asked->if_match != 0)
-    snprintf(condition, sizeof condition, "If-Match: \"%" PRIu64 "\"\r\n", asked->if_match);
-  if (asked->if_match_any) snprintf(condition, sizeof condition, "If-Match: *\r\n");
-  if (asked->if_none_match_any) snprintf(condition, sizeof condition, "If-None-Match: *\r\n");
-  switch (asked->method) {
-  case CLIENT_GET:
-    client_ask(&worker->client, "GET", target, NULL);
-    return;
-  case CLIENT_PUT:
-    client_ask_if(&worker->client, "PUT", target, body, condition);
-    return;
-  case CLIENT_CREATE:
-    snprintf(target, sizeof target, "/v1/collections/%s", COLLECTION);
-    client_ask(&worker->client, "POST", target, body);
-    return;
-  case CLIENT_DELETE:
-    client_ask_if(&worker->client, "DELETE", target, NULL, condition);
-    return;
-  }
+/* Whatever the node, and however often. */
+static void send(struct sim *s, struct worker *worker) {
+  workload_send(worker);
+  s->counts[COUNT_RESENT] += worker->again;
+  worker->asking = true;
+  worker->again = false;
+  worker->asked_ms = world_now_ms(s->world);
+  worker->patience_ms = PATIENCE_MS;
+  if (worker->has_key && sim_dice(s, 4) == 0) worker->patience_ms = sim_dice(s, IMPATIENCE_MS);
 }
 
 static void ask(struct sim *s, struct worker *worker) {
-  struct world *w = s->world;
-  draw_operation(s, worker);
-  send_operation(worker);
-  worker->asking = true;
-  worker->asked_ms = world_now_ms(w);
-  worker->operation =
-      client_history_invoke(s->history, (uint64_t)(worker - s->workers), w->now_us, &worker->asked);
-  s->operations++;
+  workload_draw(s, worker);
+  send(s, worker);
+  for (size_t i = 0; i < worker->parts_n; i++)
+    worker->parts[i].recorded = client_history_invoke(s->history, (uint64_t)(worker - s->workers),
+                                                      s->world->now_us, &worker->parts[i].operation);
+  s->counts[COUNT_REQUESTS]++;
 }
 
 /* ---- Answers ---- */
 
-static uint64_t number_after(const char *text, const char *before) {
-  const char *at = text != NULL ? strstr(text, before) : NULL;
-  return at != NULL ? strtoull(at + strlen(before), NULL, 10) : 0;
+static void finish_part(struct sim *s, const struct asked_part *part, const struct client_result *result) {
+  client_history_return(s->history, part->recorded, s->world->now_us, result);
+  if (result->outcome != CLIENT_OK) return;
+  if (result->revision > 0) s->revisions[part->document] = result->revision;
+  if (part->operation.method != CLIENT_GET) s->written = true;
 }
 
-static struct client_result result_of(const struct worker *worker, const struct answer_seen *answer) {
-  const char *body = (const char *)answer->body.data;
-  const struct client_operation *asked = &worker->asked;
-  struct client_result result = {.outcome = CLIENT_REFUSED};
-  switch (answer->status) {
-  case 200:
-  case 201:
-    result.outcome = CLIENT_OK;
-    result.revision = number_after(answer_header(answer, "ETag"), "\"");
-    if (asked->method == CLIENT_GET) result.value = number_after(body, "\"v\":");
-    break;
-  case 204:
-    result.outcome = CLIENT_OK;
-    break;
-  case 404:
-    result.outcome = CLIENT_NOT_FOUND;
-    break;
-  case 409:
-    result.outcome = CLIENT_CONFLICT;
-    break;
-  case 412:
-    result.outcome = CLIENT_PRECONDITION_FAILED;
-    result.value = number_after(body, "\"v\":");
-    break;
-  case 504:
-    result.outcome = CLIENT_UNKNOWN;
-    break;
-  default:
-    break;
-  }
-  return result;
-}
-
-static void finish(struct sim *s, struct worker *worker, struct client_result result) {
-  const int key = worker->document[strlen(worker->document) - 1] - '0';
-  client_history_return(s->history, worker->operation, s->world->now_us, &result);
-  if (result.outcome == CLIENT_OK && result.revision > 0) s->revisions[key] = result.revision;
-  if (result.outcome == CLIENT_OK && worker->asked.method != CLIENT_GET) s->written = true;
-  s->completed += result.outcome != CLIENT_UNKNOWN && result.outcome != CLIENT_REFUSED;
-  worker->asking = false;
+static void finish(struct sim *s, struct worker *worker, enum workload_verdict verdict,
+                   const struct client_result results[PARTS_MAX]) {
+  for (size_t i = 0; i < worker->parts_n; i++) finish_part(s, &worker->parts[i], &results[i]);
+  s->counts[COUNT_ANSWERED] += verdict == WORKLOAD_DECIDED;
+  worker->asking = worker->again = false;
   worker->next_ms = world_now_ms(s->world) + sim_wait_ms(s, s->plan.think_ms);
+}
+
+/* One that is in doubt is asked for again until it is decided; one that was refused perhaps. */
+static void finish_or_retry(struct sim *s, struct worker *worker, enum workload_verdict verdict,
+                            const struct client_result results[PARTS_MAX]) {
+  enum { RETRY_MS = 50 };
+  worker->in_doubt |= verdict == WORKLOAD_UNKNOWN;
+  if (!worker->has_key || verdict == WORKLOAD_DECIDED || (!worker->in_doubt && sim_dice(s, 2) == 0)) {
+    finish(s, worker, verdict, results);
+    return;
+  }
+  worker->asking = false;
+  worker->again = true;
+  worker->next_ms = world_now_ms(s->world) + sim_wait_ms(s, RETRY_MS);
+}
+
+static void give_up(struct sim *s, struct worker *worker) {
+  static const struct client_result unknown[PARTS_MAX];
+  finish(s, worker, WORKLOAD_UNKNOWN, unknown);
 }
 
 static void hang_up(struct worker *worker) {
@@ -138,16 +83,19 @@ static void hang_up(struct worker *worker) {
 
 /* A connection that ends without an answer, or too long without one, leaves it open what happened. */
 static void look_for_answer(struct sim *s, struct worker *worker) {
+  static const struct client_result unknown[PARTS_MAX];
+  struct client_result results[PARTS_MAX];
   struct client *client = &worker->client;
   if (client_answers(client) == client->asked.n) {
     const struct answer_seen *answer = queue_at(&client->answers, client->answers.n - 1);
     const int status = answer->status;
-    finish(s, worker, result_of(worker, answer));
+    const enum workload_verdict verdict = workload_read(s, worker, answer, results);
+    finish_or_retry(s, worker, verdict, results);
     if (status >= 300 || client->wire->ended || sim_dice(s, 4) == 0) hang_up(worker);
     return;
   }
-  if (!client->wire->ended && world_now_ms(s->world) - worker->asked_ms < PATIENCE_MS) return;
-  finish(s, worker, (struct client_result){.outcome = CLIENT_UNKNOWN});
+  if (!client->wire->ended && world_now_ms(s->world) - worker->asked_ms < worker->patience_ms) return;
+  finish_or_retry(s, worker, WORKLOAD_UNKNOWN, unknown);
   hang_up(worker);
 }
 
@@ -165,7 +113,10 @@ static void begin(struct sim *s, struct worker *worker) {
     worker->client.wire->end->connection->incarnation = s->world->processes[node].incarnation;
     worker->open = true;
   }
-  ask(s, worker);
+  if (worker->again)
+    send(s, worker);
+  else
+    ask(s, worker);
 }
 
 /* ---- Time ---- */
@@ -177,7 +128,7 @@ void workload_due(struct sim *s) {
     struct worker *worker = &s->workers[i];
     if (worker->asking)
       look_for_answer(s, worker);
-    else if (!s->ending && world_now_ms(s->world) >= worker->next_ms)
+    else if ((worker->again || !s->ending) && world_now_ms(s->world) >= worker->next_ms)
       begin(s, worker);
   }
 }
@@ -192,11 +143,19 @@ uint64_t workload_next_ms(const struct sim *s) {
   return next_ms;
 }
 
+bool workload_owes(const struct sim *s) {
+  for (int i = 0; i < s->plan.clients; i++)
+    if (s->workers[i].again || (s->workers[i].asking && s->workers[i].has_key)) return true;
+  return false;
+}
+
 void workload_end(struct sim *s) {
   for (int i = 0; i < s->plan.clients; i++) {
     struct worker *worker = &s->workers[i];
-    if (worker->asking) finish(s, worker, (struct client_result){.outcome = CLIENT_UNKNOWN});
+    if (worker->asking || worker->again) give_up(s, worker);
     hang_up(worker);
+    bytes_close(&worker->headers);
+    bytes_close(&worker->body);
   }
 }
 

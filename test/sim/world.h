@@ -53,8 +53,9 @@ struct world_options {
   uint64_t segment_bytes; /* of their logs; 0: 32 KiB */
   bool one_cluster;       /* a second one that anybody may count on is a failure */
   unsigned disk_us;       /* what it takes one to make things durable, on average; 0: 300 */
-  bool peers;      /* as on several hosts: each has an election address of its own, node 0 the lowest */
-  uint32_t expect; /* voters before writes are taken, as in node_options */
+  bool peers;       /* as on several hosts: each has an election address of its own, node 0 the lowest */
+  uint32_t expect;  /* voters before writes are taken, as in node_options */
+  bool values_once; /* the test's clients never write a value twice: no command that does may take effect */
   bool broken; /* the test changes documents behind a node's back: the nodes are to find out, not the world */
 };
 
@@ -158,6 +159,9 @@ bool world_has_witness(struct world *, int without, bool stopped);
 bool world_remove(struct world *, int leader, int node);
 /* The one hands leadership to the other, if it leads and can. */
 bool world_transfer(struct world *, int from, int to);
+/* The one proposes once more some command with an idempotency key that is in its log already, if it leads and
+ * has one: as a client's retry would be, for which it had not been looked up, or too early. */
+bool world_propose_again(struct world *, int leader);
 
 /* ---- The network ---- */
 

@@ -100,9 +100,11 @@ static void check(struct client *client, const struct asked *asked, const struct
       (answer->status == 200 || answer->status == 404))
     check_read(w, asked->cluster, target, answer);
   if (asked->read || answer->status < 200 || answer->status > 201) return;
+  if (strcmp(target, "/v1/transactions") == 0) return; /* names none, or several times the same */
   WORLD_CHECK(w, tag != NULL && tag[0] == '"');
   check_acknowledged(w, asked->cluster, strtoull(tag + 1, NULL, 10));
-  if (body != NULL && memcmp(body, "{\"id\"", 5) == 0) /* what it echoes is what was sent */
+  if (answer_header(answer, "Idempotency-Replayed") != NULL) return; /* it says what, and no more */
+  if (body != NULL && memcmp(body, "{\"id\"", 5) == 0)               /* what it echoes is what was sent */
     WORLD_CHECK(w, strcmp(body, (const char *)answer->body.data) == 0);
 }
 

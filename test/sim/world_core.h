@@ -10,6 +10,7 @@
  *   world_letter.c    datagrams in words, and what a node may say in them
  *   world_check.c     what must be true after every turn
  *   world_record.c    what must be true over all that has happened in a cluster
+ *   world_model.c     ... and of its documents
  *   world_durable.c   ... and of its disks
  *   world_ask.c       questions to all nodes
  *   world_client.c    HTTP from outside */

@@ -433,6 +433,33 @@ bool world_transfer(struct world *w, int from, int to) {
   return true;
 }
 
+/* Of its log; NULL: it has none. */
+static struct coracle_raft_entry *draw_keyed_command(struct world *w, int node) {
+  const struct coracle_raft *raft = replica_raft(w->processes[node].node->replica);
+  const uint64_t first = coracle_raft_snapshot(raft)->index + 1;
+  struct coracle_raft_status status;
+  coracle_raft_status(raft, process_ms(w, node), &status);
+  if (status.last_index < first) return NULL;
+  struct coracle_raft_entry *entry =
+      coracle_raft_entry_at(raft, first + world_dice(w, status.last_index - first + 1));
+  if (entry == NULL || entry->type != CORACLE_RAFT_COMMAND) return NULL;
+  return entry->data[0] == COMMAND_ONCE ? entry : NULL;
+}
+
+bool world_propose_again(struct world *w, int leader) {
+  if (leader < 0 || w->processes[leader].paused || w->processes[leader].node->stopping) return false;
+  struct node *node = w->processes[leader].node;
+  struct coracle_raft_entry *entry = draw_keyed_command(w, leader);
+  if (node->storage.full || entry == NULL) return false;
+  struct coracle_raft_entry *copy = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, entry->bytes);
+  WORLD_CHECK(w, copy != NULL);
+  memcpy(copy->data, entry->data, entry->bytes);
+  world_trace(w, leader, "is to propose entry %" PRIu64 " again", entry->index);
+  replica_propose(node->replica, copy, 0, NULL);
+  finish_turn(w, leader);
+  return true;
+}
+
 bool world_is_running(const struct world *w, int node) {
   return w->processes[node].node != NULL;
 }

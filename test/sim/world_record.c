@@ -1,7 +1,8 @@
 /* What must be true over all that has happened in a cluster.
  *
  *   - One leader per term, ever; a new leader has every entry that was committed in an earlier term.
- *   - What a node applies at an index is the same on every node, and its documents after it are too.
+ *   - What a node applies at an index is the same on every node, and its documents and idempotency keys after
+ *     it are too, and are those that the model (world_model.c) makes of the commands.
  *   - Every acknowledged write is a committed command; with the above, every later leader has it.
  *   - Reads of the same thing from the same revision are the same bytes.
  *   - There is one cluster that anybody can count on, where the test says so. */
@@ -23,6 +24,7 @@ struct cluster_record *record_of(struct world *w, const uint8_t id[CLUSTER_ID_BY
   memcpy(record->id, id, CLUSTER_ID_BYTES);
   record->committed = QUEUE_OF(struct committed);
   record->led = QUEUE_OF(struct led);
+  model_init(&record->model);
   *(struct cluster_record **)queue_push(&w->clusters) = record;
   return record;
 }
@@ -30,6 +32,10 @@ struct cluster_record *record_of(struct world *w, const uint8_t id[CLUSTER_ID_BY
 void record_free(struct world *w) {
   struct cluster_record **cluster;
   for (size_t i = 0; (cluster = queue_at(&w->clusters, i)) != NULL; i++) {
+    const struct committed *committed;
+    for (size_t at = 0; (committed = queue_at(&(*cluster)->committed, at)) != NULL; at++)
+      if (committed->entry != NULL) coracle_raft_entry_unref(committed->entry);
+    model_close(&(*cluster)->model);
     queue_close(&(*cluster)->committed);
     queue_close(&(*cluster)->led);
     ledger_close(&(*cluster)->entries);
@@ -81,8 +87,18 @@ static bool establishes(const struct coracle_raft_entry *entry) {
          coracle_raft_configuration_voters(&configuration) > 1;
 }
 
+/* What one node had compacted already another may tell later. */
+static void bring_model_forward(struct world *w, struct cluster_record *cluster) {
+  struct committed *next;
+  while ((next = queue_at(&cluster->committed, cluster->model.applied)) != NULL && next->entry != NULL) {
+    model_apply(w, &cluster->model, next->entry);
+    coracle_raft_entry_unref(next->entry);
+    next->entry = NULL;
+  }
+}
+
 void record_applied(struct world *w, int node, struct cluster_record *cluster, uint64_t index) {
-  const struct coracle_raft_entry *entry = coracle_raft_entry_at(raft_of(w, node), index);
+  struct coracle_raft_entry *entry = coracle_raft_entry_at(raft_of(w, node), index);
   struct committed *committed = queue_at(&cluster->committed, index - 1);
   struct coracle_raft_status status;
   const bool compacted = entry == NULL && index <= coracle_raft_snapshot(raft_of(w, node))->index;
@@ -100,20 +116,28 @@ void record_applied(struct world *w, int node, struct cluster_record *cluster, u
     committed->term = entry->term;
     committed->hash = hash;
     committed->type = entry->type;
+    committed->entry = coracle_raft_entry_ref(entry);
     if (cluster->established_by == 0 && establishes(entry)) cluster->established_by = index;
   }
   if (committed->term != entry->term || committed->hash != hash)
     world_fail(w, "%c applied another entry at %" PRIu64 " than was committed there", 'a' + node, index);
+  bring_model_forward(w, cluster);
 }
 
 void record_documents(struct world *w, int node, struct cluster_record *cluster, uint64_t applied) {
   struct committed *committed = queue_at(&cluster->committed, applied - 1);
-  if (w->options.broken) return;
-  const struct state_hash state = store_state_hash(replica_store(w->processes[node].node->replica));
+  const struct store *store = replica_store(w->processes[node].node->replica);
+  if (w->options.broken || store_is_busy(store)) return;
+  const struct state_hash state = store_state_hash(store);
   if (committed->has_state && !state_hash_equal(committed->state, state))
     world_fail(w, "%c has other documents at %" PRIu64 " than another node had", 'a' + node, applied);
+  if (committed->has_state && committed->keys != store_keys(store))
+    world_fail(w, "%c remembers %" PRIu64 " idempotency keys at %" PRIu64 ", and another node %" PRIu64,
+               'a' + node, store_keys(store), applied, committed->keys);
   committed->has_state = true;
   committed->state = state;
+  committed->keys = store_keys(store);
+  if (cluster->model.applied == applied) model_compare(w, node, &cluster->model, store);
 }
 
 void record_established(struct world *w, int node, struct cluster_record *cluster) {
@@ -144,8 +168,10 @@ void check_read(struct world *w, const uint8_t cluster[CLUSTER_ID_BYTES], const 
 }
 
 void check_acknowledged(struct world *w, const uint8_t cluster[CLUSTER_ID_BYTES], uint64_t revision) {
-  const struct committed *committed =
-      revision > 0 ? queue_at(&record_of(w, cluster)->committed, revision - 1) : NULL;
+  const struct cluster_record *record = record_of(w, cluster);
+  const struct committed *committed = revision > 0 ? queue_at(&record->committed, revision - 1) : NULL;
   if (committed == NULL || committed->type != CORACLE_RAFT_COMMAND)
     world_fail(w, "a write was acknowledged at revision %" PRIu64 ", where none is committed", revision);
+  if (record->model.applied >= revision && !model_took_effect(&record->model, revision))
+    world_fail(w, "a write was acknowledged at revision %" PRIu64 ", where nothing was written", revision);
 }

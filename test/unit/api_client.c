@@ -35,7 +35,7 @@ static void view_init(struct client *c, enum client_view which) {
   };
 }
 
-static void open_with(struct client *c, enum client_view which, struct api_options options) {
+void client_open_with(struct client *c, enum client_view which, struct api_options options) {
   options.name = "a";
   options.seed = 1;
   options.document_bytes_max = CLIENT_DOCUMENT_BYTES_MAX;
@@ -43,17 +43,17 @@ static void open_with(struct client *c, enum client_view which, struct api_optio
   *c = (struct client){.verdict = REPLICA_APPLIED, .read_verdict = REPLICA_READABLE};
   c->api = api_new(&options);
   c->replica = fake_replica_new();
-  c->parser = http_parser_new(CLIENT_DOCUMENT_BYTES_MAX);
+  c->parser = http_parser_new(CLIENT_DOCUMENT_BYTES_MAX, API_STREAMED_TYPE);
   view_init(c, which);
   c->view.applied = replica_applied(c->replica);
 }
 
 void client_open(struct client *c, enum client_view which, enum api_follower_writes follower_writes) {
-  open_with(c, which, (struct api_options){.follower_writes = follower_writes});
+  client_open_with(c, which, (struct api_options){.follower_writes = follower_writes});
 }
 
 void client_open_limited(struct client *c, uint64_t data_bytes_max) {
-  open_with(c, LEADER, (struct api_options){.data_bytes_max = data_bytes_max});
+  client_open_with(c, LEADER, (struct api_options){.data_bytes_max = data_bytes_max});
 }
 
 void client_close(struct client *c) {
@@ -62,6 +62,25 @@ void client_close(struct client *c) {
   http_parser_free(c->parser);
   bytes_close(&c->sent);
   bytes_close(&c->answer);
+  bytes_close(&c->piece);
+}
+
+/* Chunks (RFC 9112, 7.1), in their place. */
+static void put_together(struct client *c) {
+  const char *from = c->body, *end = from + c->body_bytes;
+  char *to = c->body;
+  for (size_t n = 1; n > 0; from += n + 2) {
+    char *behind;
+    n = strtoull(from, &behind, 16);
+    assert_memory_equal(behind, "\r\n", 2);
+    from = behind + 2;
+    assert_true(from + n + 2 <= end && memcmp(from + n, "\r\n", 2) == 0);
+    memmove(to, from, n);
+    to += n;
+  }
+  assert_ptr_equal(from, end);
+  *to = '\0';
+  c->body_bytes = (size_t)(to - c->body);
 }
 
 void read_answer(struct client *c) {
@@ -73,18 +92,23 @@ void read_answer(struct client *c) {
   assert_non_null(end);
   assert_int_equal(sscanf(text, "HTTP/1.1 %d ", &c->status), 1);
   c->body = end + 4;
+  c->body_bytes = c->answer.n - (size_t)(c->body - text);
+  const char *coding = header(c, "Transfer-Encoding");
+  if (coding != NULL) put_together(c);
 }
 
 /* By now the parser has gone on, and what the request pointed to is no longer there. */
 static void forget_request(struct client *c) {
   struct http_error error;
   size_t consumed;
-  memset(c->sent.data, 'x', c->sent.n);
+  const bool streams = c->request.streams;
+  memset(c->sent.data, 'x', c->taken);
   memset(&c->request, 0xee, sizeof c->request);
-  http_parser_execute(c->parser, NULL, 0, &consumed, &c->request, &error);
+  c->request.streams = streams;
+  if (!streams) http_parser_execute(c->parser, NULL, 0, &consumed, &c->request, &error);
 }
 
-static void complete(struct client *c) {
+static enum api_action complete(struct client *c) {
   struct replica_result result;
   const struct replica_read *read = fake_replica_read(c->replica);
   c->was_read = read != NULL;
@@ -97,33 +121,94 @@ static void complete(struct client *c) {
   }
   forget_request(c);
   assert_ptr_equal(result.waiter, c);
-  assert_int_equal(c->answer.n, 0);
   c->view.applied = replica_applied(c->replica);
-  api_complete(c->api, &c->view, c->replica, &c->call, &result, &c->answer);
+  return api_complete(c->api, &c->view, c->replica, &c->call, c, &result, &c->piece);
 }
 
-void ask_bytes(struct client *c, const char *method, const char *target, const char *headers,
+/* The next of the body that is streamed. */
+static void feed(struct client *c) {
+  struct http_error error;
+  struct http_request request = {0};
+  size_t piece_bytes = c->piece_bytes > 0 ? c->piece_bytes : SIZE_MAX;
+  assert_true(c->call.body.n < c->call.body_bytes_max);
+  while (piece_bytes > 0 && !c->call.body_ended) {
+    const size_t rest = c->sent.n - c->taken, n = rest < piece_bytes ? rest : piece_bytes;
+    size_t consumed = 0;
+    switch (http_parser_execute(c->parser, c->sent.data + c->taken, n, &consumed, &request, &error)) {
+    case HTTP_BODY_PIECE:
+      bytes_append_slice(&c->call.body, request.body);
+      piece_bytes -= request.body.n < piece_bytes ? request.body.n : piece_bytes;
+      break;
+    case HTTP_BODY_END:
+      c->call.body_ended = true;
+      break;
+    case HTTP_FAILED:
+      fail_msg("the parser refused the body: %s", error.detail);
+      break;
+    default:
+      if (rest == 0) fail_msg("it wants more of the body than there is");
+    }
+    c->taken += consumed;
+  }
+}
+
+void ask_begin(struct client *c, const char *method, const char *target, const char *headers,
                struct slice body) {
   struct http_error error;
-  size_t consumed = 0;
-  c->sent.n = c->answer.n = 0;
+  c->sent.n = c->answer.n = c->taken = c->slices = 0;
   c->was_proposed = c->was_read = false;
-  bytes_printf(&c->sent, "%s %s HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n%s", method, target,
-               headers ? headers : "");
+  bytes_printf(&c->sent, "%s %s HTTP/1.1\r\nHost: %s\r\n%s", method, target,
+               c->host ? c->host : "127.0.0.1:8001", headers ? headers : "");
   if (body.at != NULL) bytes_printf(&c->sent, "Content-Length: %zu\r\n", body.n);
   bytes_append_string(&c->sent, "\r\n");
   bytes_append_slice(&c->sent, body);
   enum http_progress progress =
-      http_parser_execute(c->parser, c->sent.data, c->sent.n, &consumed, &c->request, &error);
+      http_parser_execute(c->parser, c->sent.data, c->sent.n, &c->taken, &c->request, &error);
   if (progress == HTTP_FAILED) fail_msg("the parser refused %s %s: %s", method, target, error.detail);
-  assert_int_equal(progress, HTTP_REQUEST_READY);
-  assert_int_equal(consumed, c->sent.n);
+  assert_int_equal(progress, c->request.streams ? HTTP_HEAD_READY : HTTP_REQUEST_READY);
+  if (!c->request.streams) assert_int_equal(c->taken, c->sent.n);
   c->action = api_request(c->api, &c->view, c->replica, &c->request, &c->call, c, &c->answer);
-  if (c->action == API_WAITING) complete(c);
+  c->next = c->action;
+}
+
+bool ask_on(struct client *c) {
+  size_t budget = c->budget > 0 ? c->budget : 1024 * 1024;
+  c->piece.n = 0;
+  switch (c->next) {
+  case API_WAITING:
+    c->next = complete(c);
+    break;
+  case API_STARVED:
+    feed(c);
+    /* fall through */
+  case API_WORKING:
+    if (c->between != NULL) c->between(c);
+    c->slices++;
+    c->next = api_work(c->api, &c->view, c->replica, &c->call, c, &budget, &c->piece);
+    break;
+  default:
+    return false;
+  }
+  bytes_append(&c->answer, c->piece.data, c->piece.n);
+  return true;
+}
+
+void ask_end(struct client *c) {
   assert_int_equal(fake_replica_waiting(c->replica), 0);
   assert_null(fake_replica_read(c->replica));
+  if (c->request.streams) { /* its connection was closed, or has all of it */
+    http_parser_free(c->parser);
+    c->parser = http_parser_new(CLIENT_DOCUMENT_BYTES_MAX, API_STREAMED_TYPE);
+  }
   api_call_close(&c->call);
   read_answer(c);
+}
+
+void ask_bytes(struct client *c, const char *method, const char *target, const char *headers,
+               struct slice body) {
+  ask_begin(c, method, target, headers, body);
+  while (ask_on(c)) continue;
+  ask_end(c);
 }
 
 void ask(struct client *c, const char *method, const char *target, const char *headers, const char *body) {

@@ -38,16 +38,25 @@ struct client {
   struct api_view view;         /* of node a; change it at will */
   enum replica_verdict verdict; /* of the next proposals */
   enum replica_verdict read_verdict; /* of the next reads that wait */
+  const char *host;                  /* that requests are sent to; NULL: 127.0.0.1:8001 */
+  size_t budget;                     /* of each slice of a work; 0: a mebibyte */
+  size_t piece_bytes;                /* a streamed body comes in pieces of so many; 0: as a whole */
+  void (*between)(struct client *);  /* called before each slice of a work; NULL: nothing is */
   struct bytes sent;                 /* the last request's bytes */
+  size_t taken;                      /* so many of them the parser has */
   struct http_request request;       /* the last one parsed */
   struct api_call call;              /* what api_request() left */
   enum api_action action;            /* what it said */
+  enum api_action next;              /* what was said last */
+  size_t slices;                     /* that its work took */
+  struct bytes piece;                /* what the last of them gave */
   bool was_proposed;                 /* it was a write that waited, and was completed */
   bool was_read;                     /* it was a read that waited, and was completed */
   struct replica_read read;          /* what it waited for, then */
   struct bytes answer;               /* whole, with a NUL behind */
   int status;                        /* of it; 0 when there is none */
-  char *body;                        /* into it */
+  char *body;                        /* into it; put together, where it came in chunks */
+  size_t body_bytes;
 };
 
 /* What node a is. */
@@ -56,12 +65,19 @@ enum client_view { LEADER, FOLLOWER, LEADERLESS };
 void client_open(struct client *, enum client_view, enum api_follower_writes);
 /* A leader with --max-data-bytes. */
 void client_open_limited(struct client *, uint64_t data_bytes_max);
+/* The name, the seed, the token and the limit of documents are the client's own. */
+void client_open_with(struct client *, enum client_view, struct api_options);
 void client_close(struct client *);
 
-/* Sends METHOD TARGET with `headers` (each ending in CRLF) and `body` (NULL: none), and takes the answer. */
+/* Sends METHOD TARGET with `headers` (each ending in CRLF) and `body` (NULL: none), and takes the answer. A request
+ * that is worked at gets its slices, the rest of its body and its results. */
 void ask(struct client *, const char *method, const char *target, const char *headers, const char *body);
 void ask_bytes(struct client *, const char *method, const char *target, const char *headers,
                struct slice body);
+/* The same up to what api_request() says; then, as long as ask_on() returns true, one step further each. */
+void ask_begin(struct client *, const char *method, const char *target, const char *headers, struct slice body);
+bool ask_on(struct client *);
+void ask_end(struct client *);
 /* Takes c->answer apart again after it was written by another function of api.h. */
 void read_answer(struct client *);
 

@@ -45,6 +45,7 @@ bool fake_replica_finish(struct replica *replica, enum replica_verdict verdict,
     result->index = ++replica->applied;
     int error = store_apply(replica->store, result->index, entry->data, entry->bytes, &result->store);
     assert(error == 0);
+    while (store_is_busy(replica->store)) store_go_on(replica->store, 1);
   }
   coracle_raft_entry_unref(entry);
   return true;
@@ -97,6 +98,11 @@ void replica_propose(struct replica *replica, struct coracle_raft_entry *entry, 
 
 uint64_t replica_pending_bytes(const struct replica *replica) {
   return replica->pending_bytes;
+}
+
+void replica_retire_view(struct replica *replica, struct store_view *view) {
+  (void)replica;
+  store_view_free(view);
 }
 
 const struct store *replica_store(const struct replica *replica) {

@@ -3,6 +3,7 @@
  * One line for each request:  METHOD PATH [segment] ?name=value Name=value "body" close upgrade
  * (of the headers, a Host of "h" is not shown; a connection that stays and one without body show nothing)
  * then "STATUS code" if the parser failed, or "(in head)" or "(in body)" if the bytes ended there.
+ * A request whose body is streamed is shown in the same way, when its body has come whole.
  *
  * The parser gets each piece in memory of exactly its size, and what it says it has consumed is overwritten
  * before the request is looked at: a slice that still points into the input shows. */
@@ -19,6 +20,9 @@ struct http_trace {
   size_t requests_n;
   size_t continues_n;
   bool failed;
+  struct http_request request; /* while its body is streamed ... */
+  struct bytes body;           /* ... to here */
+  size_t pieces_n;
 };
 
 static inline void trace_slice(struct bytes *out, struct slice s) {
@@ -61,8 +65,22 @@ static inline void trace_request(struct bytes *out, const struct http_request *r
   bytes_append_string(out, "\n");
 }
 
+static inline void trace_init_streaming(struct http_trace *t, size_t body_bytes_max, const char *type) {
+  *t = (struct http_trace){.parser = http_parser_new(body_bytes_max, type)};
+}
+
 static inline void trace_init(struct http_trace *t, size_t body_bytes_max) {
-  *t = (struct http_trace){.parser = http_parser_new(body_bytes_max)};
+  trace_init_streaming(t, body_bytes_max, NULL);
+}
+
+/* All that was said at the head must still be there at the end of the body. */
+static inline void trace_streamed(struct http_trace *t) {
+  assert_true(t->request.streams);
+  assert_int_equal(t->request.body.n, 0);
+  t->request.body = slice_of_bytes(&t->body);
+  t->requests_n++;
+  trace_request(&t->text, &t->request);
+  t->body.n = 0;
 }
 
 /* One piece of the connection's bytes. */
@@ -71,11 +89,15 @@ static inline void trace_feed(struct http_trace *t, const void *data, size_t n) 
   size_t at = 0;
   bool goes_on = !t->failed;
   while (goes_on) {
-    struct http_request request;
     struct http_error error;
     size_t consumed = SIZE_MAX;
     enum http_progress progress =
-        http_parser_execute(t->parser, piece + at, n - at, &consumed, &request, &error);
+        http_parser_execute(t->parser, piece + at, n - at, &consumed, &t->request, &error);
+    if (progress == HTTP_BODY_PIECE) {
+      assert_true(t->request.body.n > 0);
+      bytes_append_slice(&t->body, t->request.body);
+      t->pieces_n++;
+    }
     assert_true(consumed <= n - at);
     if (consumed > 0) memset(piece + at, '#', consumed);
     at += consumed;
@@ -85,8 +107,17 @@ static inline void trace_feed(struct http_trace *t, const void *data, size_t n) 
       goes_on = false;
       break;
     case HTTP_REQUEST_READY:
+      assert_false(t->request.streams);
       t->requests_n++;
-      trace_request(&t->text, &request);
+      trace_request(&t->text, &t->request);
+      break;
+    case HTTP_HEAD_READY:
+      assert_int_equal(t->request.body.n, 0);
+      break;
+    case HTTP_BODY_PIECE:
+      break;
+    case HTTP_BODY_END:
+      trace_streamed(t);
       break;
     case HTTP_CONTINUE:
       assert_int_equal(at, n);
@@ -115,6 +146,7 @@ static inline const char *trace_end(struct http_trace *t) {
 static inline void trace_close(struct http_trace *t) {
   http_parser_free(t->parser);
   bytes_close(&t->text);
+  bytes_close(&t->body);
 }
 
 /* Fails unless these bytes make this trace when they come in pieces of `piece_bytes`, after a first one of

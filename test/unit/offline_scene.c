@@ -76,35 +76,74 @@ static void write_first(struct writing *w) {
   for (size_t i = 0; i < 2; i++) coracle_raft_entry_unref(entries[i]);
 }
 
-static struct coracle_raft_entry *command_entry(struct writing *w, bool deletes, uint64_t number) {
+static struct coracle_raft_entry *entry_of(struct writing *w, const struct command *command) {
+  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(command));
+  command_encode(command, entry->data);
+  return place(w, entry);
+}
+
+static struct coracle_raft_entry *document_entry(struct writing *w, bool deletes, uint64_t number) {
   char id[32], body[200];
   const int body_n = 1 + (int)random_below(&w->random, 150);
   snprintf(id, sizeof id, "document %d", (int)number);
   snprintf(body, sizeof body, "\"%0*d\"", body_n, (int)w->scene->last_index);
-  struct command command = {.type = deletes ? COMMAND_DELETE : COMMAND_PUT,
-                            .collection = slice_of("items"),
-                            .id = slice_of(id),
-                            .body = deletes ? (struct slice){NULL, 0} : slice_of(body)};
-  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(&command));
-  command_encode(&command, entry->data);
-  return place(w, entry);
+  const struct command command = {.type = deletes ? COMMAND_DELETE : COMMAND_PUT,
+                                  .collection = slice_of("items"),
+                                  .id = slice_of(id),
+                                  .body = deletes ? (struct slice){NULL, 0} : slice_of(body)};
+  return entry_of(w, &command);
 }
 
-static void write_commands(struct writing *w, bool deletes) {
-  struct coracle_raft_entry *entries[COMMANDS_PER_BATCH];
+static struct coracle_raft_entry *drop_entry(struct writing *w) {
+  return entry_of(w, &(struct command){.type = COMMAND_DROP, .collection = slice_of("others")});
+}
+
+/* Several at once, with a key or not; and the drop of what those have made. */
+static struct coracle_raft_entry *other_entry(struct writing *w) {
+  const uint64_t kind = random_below(&w->random, 4), number = random_below(&w->random, 6);
+  const struct command_once once = {.key = {(uint8_t)number}, .request = {1}, .note = "a note"};
+  const struct command operations[] = {
+      {.type = COMMAND_PUT, .collection = slice_of("others"), .id = slice_of("x"), .body = slice_of("{}")},
+      {.type = COMMAND_DELETE, .collection = slice_of("others"), .id = slice_of(kind == 0 ? "none" : "y")},
+      {.type = COMMAND_PUT, .collection = slice_of("others"), .id = slice_of("z"), .body = slice_of("[1]")},
+  };
+  const struct command command = {.type = kind < 2 ? COMMAND_TRANSACTION : COMMAND_BATCH,
+                                  .operations = operations,
+                                  .operations_n = 3,
+                                  .once = number < 4 ? &once : NULL};
+  return kind == 3 ? drop_entry(w) : entry_of(w, &command);
+}
+
+static struct coracle_raft_entry *random_entry(struct writing *w) {
+  if (random_below(&w->random, 8) == 0) return other_entry(w);
+  return document_entry(w, random_below(&w->random, 5) == 0, random_below(&w->random, DOCUMENTS));
+}
+
+static void write_entries(struct writing *w, struct coracle_raft_entry **entries, size_t n) {
+  struct store *store = w->scene->store;
   struct store_result result;
-  for (size_t i = 0; i < COMMANDS_PER_BATCH; i++) {
-    const uint64_t number =
-        deletes ? (w->scene->last_index % DOCUMENTS) : random_below(&w->random, DOCUMENTS);
-    entries[i] = command_entry(w, deletes || random_below(&w->random, 5) == 0, number);
-    assert_int_equal(
-        store_apply(w->scene->store, entries[i]->index, entries[i]->data, entries[i]->bytes, &result), 0);
-    store_record_unref(result.record);
+  for (size_t i = 0; i < n; i++) {
+    assert_int_equal(store_apply(store, entries[i]->index, entries[i]->data, entries[i]->bytes, &result), 0);
+    store_result_close(&result);
+    while (store_is_busy(store)) store_go_on(store, 1);
   }
-  write_item(
-      w, &(struct coracle_raft_persist){.sequence = 1, .entries = entries, .entries_n = COMMANDS_PER_BATCH},
-      false);
-  for (size_t i = 0; i < COMMANDS_PER_BATCH; i++) coracle_raft_entry_unref(entries[i]);
+  write_item(w, &(struct coracle_raft_persist){.sequence = 1, .entries = entries, .entries_n = n}, false);
+  for (size_t i = 0; i < n; i++) coracle_raft_entry_unref(entries[i]);
+}
+
+static void write_commands(struct writing *w) {
+  struct coracle_raft_entry *entries[COMMANDS_PER_BATCH];
+  for (size_t i = 0; i < COMMANDS_PER_BATCH; i++) entries[i] = random_entry(w);
+  write_entries(w, entries, COMMANDS_PER_BATCH);
+}
+
+static void write_end_of_all(struct writing *w) {
+  struct coracle_raft_entry *drop = drop_entry(w);
+  write_entries(w, &drop, 1);
+  for (uint64_t i = 0; i < DOCUMENTS; i++) {
+    struct coracle_raft_entry *entry = document_entry(w, true, i);
+    write_entries(w, &entry, 1);
+  }
 }
 
 static void write_snapshot(struct writing *w) {
@@ -141,23 +180,35 @@ struct scene scene_new(enum scene_shape shape, uint64_t seed) {
   write_first(&w);
   for (int i = 0; i < BATCHES; i++) {
     const bool has_snapshot = shape == SCENE_BOTH || shape == SCENE_EMPTIED;
-    write_commands(&w, false);
+    write_commands(&w);
     if (has_snapshot && i == BATCHES / 2) write_snapshot(&w);
   }
   if (shape == SCENE_SNAPSHOT) write_snapshot(&w);
-  for (int i = 0; shape == SCENE_EMPTIED && i < DOCUMENTS / COMMANDS_PER_BATCH; i++) write_commands(&w, true);
+  if (shape == SCENE_EMPTIED) write_end_of_all(&w);
   disk_free(w.disk);
   return scene;
 }
 
-void scene_go_on(struct scene *scene) {
+static struct writing start(struct scene *scene) {
   struct writing w = {.scene = scene, .random = {scene->last_index}};
   const struct disk_options options = scene_options();
   struct disk_found found;
   struct disk_fault fault = {0};
   if (disk_open(scene->table, &options, &w.disk, &found, &fault) != 0) fail_msg("%s", fault.text);
   disk_found_close(&found);
-  write_commands(&w, false);
+  return w;
+}
+
+void scene_go_on(struct scene *scene) {
+  struct writing w = start(scene);
+  write_commands(&w);
+  disk_free(w.disk);
+}
+
+void scene_write(struct scene *scene, const struct command *command) {
+  struct writing w = start(scene);
+  struct coracle_raft_entry *entry = entry_of(&w, command);
+  write_entries(&w, &entry, 1);
   disk_free(w.disk);
 }
 

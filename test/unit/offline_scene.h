@@ -29,6 +29,8 @@ struct scene scene_new(enum scene_shape, uint64_t seed);
 void scene_close(struct scene *);
 /* Starts it, and writes a few entries more. */
 void scene_go_on(struct scene *);
+/* Starts it, and writes this one. */
+void scene_write(struct scene *, const struct command *);
 
 /* The node had these options, other than fresh_id. */
 struct disk_options scene_options(void);

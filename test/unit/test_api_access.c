@@ -301,7 +301,7 @@ static void a_forwarded_answer_comes_back_as_it_was(void **state) {
   struct api_call call = {.keep_alive = true};
   struct slice head = slice_of("ETag: \"17\"\r\ncontent-length: 999\r\nConnection: close\r\n"
                                "Coracle-Node: b\r\nContent-Type: application/json\r\n");
-  api_forward_response(&call, 201, head, slice_of("{}"), &c.answer);
+  api_forward_response(c.api, &call, 201, head, slice_of("{}"), &c.answer);
   read_answer(&c);
   assert_int_equal(c.status, 201);
   assert_header(&c, "ETag", "\"17\"");
@@ -313,7 +313,7 @@ static void a_forwarded_answer_comes_back_as_it_was(void **state) {
 
   c.answer.n = 0;
   call.keep_alive = false;
-  api_forward_response(&call, 204, slice_of(""), (struct slice){0}, &c.answer);
+  api_forward_response(c.api, &call, 204, slice_of(""), (struct slice){0}, &c.answer);
   read_answer(&c);
   assert_int_equal(c.status, 204);
   assert_header(&c, "Connection", "close");
@@ -370,7 +370,7 @@ static void a_refused_proposal_tells_of_the_missing_leader(void **state) {
   struct replica_result result = {.verdict = REPLICA_NOT_LEADER};
   struct api_call call = {.keep_alive = true};
   client_open(&c, LEADERLESS, API_REDIRECT);
-  api_complete(c.api, &c.view, c.replica, &call, &result, &c.answer);
+  api_complete(c.api, &c.view, c.replica, &call, &call, &result, &c.answer);
   read_answer(&c);
   assert_problem(&c, 503, "no_leader");
   assert_detail(&c, c.view.no_leader_reason);

@@ -178,7 +178,7 @@ static void conditions_are_judged_when_applied(void **state) {
     c.answer.n = 0;
     assert_true(fake_replica_finish(c.replica, REPLICA_APPLIED, &result));
     assert_ptr_equal(result.waiter, &calls[i]);
-    api_complete(c.api, &c.view, c.replica, &calls[i], &result, &c.answer);
+    api_complete(c.api, &c.view, c.replica, &calls[i], &calls[i], &result, &c.answer);
     read_answer(&c);
     assert_int_equal(c.status, i == 0 ? 200 : 412);
     assert_header(&c, "ETag", "\"18\"");

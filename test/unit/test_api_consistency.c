@@ -126,7 +126,7 @@ static void a_read_is_answered_from_the_state_of_its_moment(void **state) {
 
   assert_true(fake_replica_finish_read(c.replica, REPLICA_READABLE, &result));
   assert_ptr_equal(result.waiter, &call);
-  api_complete(c.api, &c.view, c.replica, &call, &result, &c.answer);
+  api_complete(c.api, &c.view, c.replica, &call, &call, &result, &c.answer);
   api_call_close(&call);
   read_answer(&c);
   assert_string_equal(c.body, "{\"id\":\"a\",\"x\":2}");
@@ -186,7 +186,7 @@ static void a_leader_lost_meanwhile_is_named_as_the_reason(void **state) {
   c.view.leader = NULL;
   c.view.no_leader_reason = "need 2 of 3 voters, reached 1";
   assert_true(fake_replica_finish_read(c.replica, REPLICA_TOO_LATE, &result));
-  api_complete(c.api, &c.view, c.replica, &call, &result, &c.answer);
+  api_complete(c.api, &c.view, c.replica, &call, &call, &result, &c.answer);
   api_call_close(&call);
   read_answer(&c);
   assert_problem(&c, 503, "no_leader");

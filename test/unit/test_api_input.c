@@ -37,25 +37,21 @@ static void bodies_that_are_no_document(void **state) {
       {"", "invalid_json", 0},
       {" ", "invalid_json", 1},
       {"{", "invalid_json", 1},
-      {"{\"a\":}", "invalid_json", 6},
-      {"{\"a\":1,}", "invalid_json", 8},
-      {"{'a':1}", "invalid_json", 2},
-      {"{\"a\":1} x", "invalid_json", 9},
-      {"{}{}", "invalid_json", 3},
-      {"{\"a\":1,\"a\":2}", "invalid_json", 10},
-      {"{\"a\":{\"b\":1,\"\\u0062\":2}}", "invalid_json", 20},
-      {"{\"a\":\"\\u0000\"}", "invalid_json", 13},
-      {"{\"a\\u0000\":1}", "invalid_json", 10},
-      {"{\"a\":\"\\ud800\"}", "invalid_json", 13},
+      {"{\"a\":}", "invalid_json", 5},
+      {"{\"a\":1,}", "invalid_json", 7},
+      {"{'a':1}", "invalid_json", 1},
+      {"{\"a\":1} x", "invalid_json", 8},
+      {"{}{}", "invalid_json", 2},
+      {"{\"a\":1,\"a\":2}", "invalid_json", 7},
+      {"{\"a\":{\"b\":1,\"\\u0062\":2}}", "invalid_json", 12},
+      {"{\"a\":\"\\ud800\"}", "invalid_json", 6},
       {"{\"a\":\"\xff\"}", "invalid_json", 6},
       {"{\"a\":\"\xc0\x80\"}", "invalid_json", 6},
       {"{\"a\":\"\n\"}", "invalid_json", 6},
       {"{\"a\":01}", "invalid_json", 6},
-      {"{\"a\":1e400}", "invalid_json", 10},
-      {"{\"a\":9223372036854775808}", "invalid_json", 24},
-      {"{\"a\":NaN}", "invalid_json", 8},
+      {"{\"a\":NaN}", "invalid_json", 5},
       {"\xef\xbb\xbf{}", "invalid_json", 0},
-      {"// {}", "invalid_json", 1},
+      {"// {}", "invalid_json", 0},
       {"[]", "not_an_object", -1},
       {"[{}]", "not_an_object", -1},
       {"\"x\"", "not_an_object", -1},
@@ -64,6 +60,7 @@ static void bodies_that_are_no_document(void **state) {
       {"{\"id\":\"b\"}", "id_mismatch", -1},
       {"{\"id\":1}", "id_mismatch", -1},
       {"{\"id\":null}", "id_mismatch", -1},
+      {"{\"id\":[\"a\"]}", "id_mismatch", -1},
   };
   struct client c;
   client_open(&c, LEADER, API_REDIRECT);
@@ -79,7 +76,8 @@ static void bodies_that_are_no_document(void **state) {
 static void ids_that_are_none(void **state) {
   (void)state;
   static const char *const bodies[] = {
-      "{\"id\":1}",     "{\"id\":null}",   "{\"id\":{}}",       "{\"id\":\"\"}",
+      "{\"id\":true}",  "{\"id\":null}",   "{\"id\":{}}",       "{\"id\":\"\"}",        "{\"id\":-0}",
+      "{\"id\":1.0}",   "{\"id\":1e3}",    "{\"id\":0e0}",      "{\"id\":\"\\u0000\"}", "{\"id\":[1]}",
       "{\"id\":\".\"}", "{\"id\":\"..\"}", "{\"id\":\"a\\n\"}", "{\"id\":\"\\u007f\"}",
   };
   const struct row row = {NULL, "invalid_id", -1};
@@ -90,6 +88,8 @@ static void ids_that_are_none(void **state) {
     assert_refused(&c, "POST", ITEMS, slice_of(bodies[i]), &row);
   }
   snprintf(body, sizeof body, "{\"id\":\"%0*d\"}", DOCUMENT_ID_BYTES_MAX + 1, 0);
+  assert_refused(&c, "POST", ITEMS, slice_of(body), &row);
+  snprintf(body, sizeof body, "{\"id\":1%0*d}", DOCUMENT_ID_BYTES_MAX, 0);
   assert_refused(&c, "POST", ITEMS, slice_of(body), &row);
   assert_refused(&c, "PUT", ITEMS "/a%0Ab", slice_of("{}"), &row);
   assert_refused(&c, "PUT", ITEMS "/%FF", slice_of("{}"), &row);
@@ -189,7 +189,7 @@ static void objects_have_4096_members_at_most(void **state) {
   text.n = 0;
   bytes_append_string(&text, "{\"x\":[{");
   append_keys(&text, 0, 4097);
-  struct row row = {NULL, "too_many_keys", (int)text.n - 2};
+  struct row row = {NULL, "too_many_keys", (int)(text.n - strlen("\"4096\":0"))};
   bytes_append_string(&text, "}]}");
   assert_refused(&c, "PUT", ITEMS "/a", slice_of_bytes(&text), &row);
   bytes_close(&text);
@@ -267,15 +267,18 @@ static void methods_that_are_not_there(void **state) {
       {"/v1/cluster", "GET, HEAD, OPTIONS", {"PUT"}},
       {"/v1/replication", "GET, HEAD, OPTIONS", {"PUT"}},
       {"/v1/collections", "GET, HEAD, OPTIONS", {"POST", "DELETE"}},
-      {ITEMS, "GET, HEAD, OPTIONS, POST", {"PUT", "PATCH", "DELETE", "TRACE"}},
-      {ITEMS "/a", "GET, HEAD, OPTIONS, PUT, DELETE", {"POST", "PATCH", "PROPFIND"}},
+      {ITEMS, "GET, HEAD, OPTIONS, POST, DELETE", {"PUT", "PATCH", "TRACE"}},
+      {ITEMS "/a", "GET, HEAD, OPTIONS, PUT, PATCH, DELETE", {"POST", "PROPFIND"}},
+      {"/openapi.json", "GET, HEAD, OPTIONS", {"PUT"}},
+      {"/v1/transactions", "OPTIONS, POST", {"GET", "HEAD", "PUT", "DELETE"}},
   };
   struct client c;
   client_open(&c, LEADER, API_REDIRECT);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     for (size_t m = 0; m < 4 && rows[i].wrong[m] != NULL; m++) {
       ask(&c, rows[i].wrong[m], rows[i].target, NULL, NULL);
-      assert_problem(&c, 405, "method_not_allowed");
+      assert_int_equal(c.status, 405);
+      if (strcmp(rows[i].wrong[m], "HEAD") != 0) assert_problem(&c, 405, "method_not_allowed");
       assert_header(&c, "Allow", rows[i].allow);
     }
     ask(&c, "OPTIONS", rows[i].target, NULL, NULL);
@@ -286,6 +289,7 @@ static void methods_that_are_not_there(void **state) {
   }
   ask(&c, "OPTIONS", "*", NULL, NULL);
   assert_int_equal(c.status, 204);
+  assert_header(&c, "Allow", "GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE");
   client_close(&c);
 }
 
@@ -362,7 +366,7 @@ static void what_is_no_request(void **state) {
   client_open(&c, FOLLOWER, API_REDIRECT);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     c.answer.n = 0;
-    api_malformed(c.api, &c.view, &rows[i], &c.answer);
+    api_malformed(c.api, &c.view, &(struct http_request){0}, &rows[i], &c.answer);
     read_answer(&c);
     assert_problem(&c, rows[i].status, rows[i].code);
     assert_header(&c, "Connection", "close");

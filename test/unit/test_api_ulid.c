@@ -81,6 +81,32 @@ static void seeds_differ(void **state) {
   assert_string_not_equal(next(&one, 100).at, next(&other, 100).at);
 }
 
+/* In 16 bytes, most significant first: "01ARZ3NDEKTSV4RRFFQ69G5FAV" is the example of the ULID specification.
+ */
+static void packed_into_16_bytes_and_back(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    uint8_t bytes[ULID_BYTES];
+  } rows[] = {
+      {"00000000000000000000000000", {0}},
+      {"00000000000000000000000001", {[15] = 1}},
+      {"00000000000080000000000000", {[7] = 0x10}},
+      {"01ARZ3NDEKTSV4RRFFQ69G5FAV",
+       {0x01, 0x56, 0x3e, 0x3a, 0xb5, 0xd3, 0xd6, 0x76, 0x4c, 0x61, 0xef, 0xb9, 0x93, 0x02, 0xbd, 0x5b}},
+      {"7ZZZZZZZZZZZZZZZZZZZZZZZZZ",
+       {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    uint8_t bytes[ULID_BYTES];
+    struct text text = {""};
+    ulid_pack(rows[i].text, bytes);
+    assert_memory_equal(bytes, rows[i].bytes, ULID_BYTES);
+    ulid_unpack(bytes, text.at);
+    assert_string_equal(text.at, rows[i].text);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(time_comes_first),
@@ -88,6 +114,7 @@ int main(void) {
       cmocka_unit_test(greater_when_the_clock_goes_back),
       cmocka_unit_test(greater_when_the_random_bits_are_used_up),
       cmocka_unit_test(seeds_differ),
+      cmocka_unit_test(packed_into_16_bytes_and_back),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static void bodies_over_the_limit_are_refused(void **state) {
 static void the_limit_is_told(void **state) {
   (void)state;
   static const char input[] = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 33\r\n\r\n";
-  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX);
+  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX, NULL);
   struct http_request request;
   struct http_error error;
   size_t consumed;

@@ -106,7 +106,7 @@ static void nothing_behind_an_upgrade_is_taken(void **state) {
   (void)state;
   static const char head[] = "GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n\r\n";
   static const char input[] = "GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n\r\n\x03\0\0\0frame";
-  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX);
+  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX, NULL);
   struct http_request request;
   struct http_error error;
   size_t consumed;
@@ -202,7 +202,7 @@ static void it_is_known_what_is_waited_for(void **state) {
 static void look_ups_find_the_first(void **state) {
   (void)state;
   static const char input[] = "GET /?a=1&a=2&b HTTP/1.1\r\nHost: h\r\nX-One: 1\r\nx-oNE: 2\r\nEmpty:\r\n\r\n";
-  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX);
+  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX, NULL);
   struct http_request r;
   struct http_error error;
   size_t consumed;
@@ -230,7 +230,7 @@ static void methods_are_told_apart(void **state) {
   } methods[] = {{"GET", HTTP_GET_},         {"HEAD", HTTP_HEAD_},   {"POST", HTTP_POST_},
                  {"PUT", HTTP_PUT_},         {"PATCH", HTTP_PATCH_}, {"DELETE", HTTP_DELETE_},
                  {"OPTIONS", HTTP_OPTIONS_}, {"TRACE", HTTP_OTHER_}, {"LINK", HTTP_OTHER_}};
-  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX);
+  struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX, NULL);
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
     char input[64];
     size_t consumed;

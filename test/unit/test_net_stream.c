@@ -155,6 +155,22 @@ static void test_close_does_not_reset_a_client_that_still_sends(void **state) {
   }
 }
 
+/* ... however long it goes on sending, within half a minute. */
+static void test_close_waits_for_a_client_that_sends_for_long(void **state) {
+  (void)state;
+  static char body[64 * 1024];
+  memset(body, 'x', sizeof body);
+  int fd = net_connect(&server.http);
+  net_say(fd, "close");
+  for (int i = 0; i < 8; i++) {
+    assert_int_equal(send(fd, body, sizeof body, MSG_NOSIGNAL), sizeof body);
+    net_sleep_ms(500);
+  }
+  net_expect(fd, "bye");
+  net_expect_end(fd);
+  close(fd);
+}
+
 /* It is not waited for forever: a client that does not close is closed, one that does not read too. */
 static void test_close_has_deadlines(void **state) {
   (void)state;
@@ -292,6 +308,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_close_lets_writes_leave, start_server, stop_server),
       cmocka_unit_test_setup_teardown(test_close_does_not_reset_a_client_that_still_sends, start_server,
                                       stop_server),
+      cmocka_unit_test_setup_teardown(test_close_waits_for_a_client_that_sends_for_long, start_server, stop_server),
       cmocka_unit_test_setup_teardown(test_close_has_deadlines, start_server, stop_server),
       cmocka_unit_test_setup_teardown(test_half_close, start_server, stop_server),
       cmocka_unit_test_setup_teardown(test_reset, start_server, stop_server),

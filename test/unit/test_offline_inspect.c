@@ -297,6 +297,62 @@ static void test_the_log_is_chosen_by_index(void **state) {
   scene_close(&scene);
 }
 
+/* The command, as the last entry of a log, in both kinds of output. `expected` is what follows index and
+ * term. */
+static void assert_told(const struct command *command, const char *expected_text, const char *expected_json) {
+  struct scene scene = scene_new(SCENE_LOG, 10);
+  scene_write(&scene, command);
+  for (int json = 0; json < 2; json++) {
+    const struct inspect_options options = {
+        .path = "DATA", .log = true, .json = json == 1, .from = scene.last_index, .to = UINT64_MAX};
+    enum inspect_status status;
+    char *text = printed(scene.table, &options, &status), before[64];
+    snprintf(before, sizeof before,
+             json == 1 ? "{\"index\":%d,\"term\":5,\"type\":\"command\"," : "%d  term 5  ",
+             (int)scene.last_index);
+    assert_int_equal(strncmp(text, before, strlen(before)), 0);
+    text[strlen(text) - 1] = '\0'; /* the end of the line */
+    assert_string_equal(text + strlen(before), json == 1 ? expected_json : expected_text);
+    free(text);
+  }
+  scene_close(&scene);
+}
+
+static void test_commands_are_told(void **state) {
+  (void)state;
+  const struct command_once once = {.key = {0xab, [15] = 0xcd}, .request = {1}, .note = {2}};
+  const struct command put = {.type = COMMAND_PUT,
+                              .condition = COMMAND_IF_BASE,
+                              .revision = 7,
+                              .collection = slice_of("c"),
+                              .id = slice_of("d"),
+                              .body = slice_of("{}")};
+  const struct command remove = {.type = COMMAND_DELETE, .collection = slice_of("c"), .id = slice_of("e")};
+  const struct command operations[] = {put, remove};
+  struct command several = {.type = COMMAND_TRANSACTION, .operations = operations, .operations_n = 2};
+  struct command drop = {.type = COMMAND_DROP, .collection = slice_of("c"), .once = &once};
+#define PUT                                                                                                  \
+  "{\"operation\":\"put\",\"collection\":\"c\",\"id\":\"d\",\"condition\":\"if-base\",\"revision\":7,"       \
+  "\"body_bytes\":2}"
+#define DELETE "{\"operation\":\"delete\",\"collection\":\"c\",\"id\":\"e\",\"condition\":\"always\"}"
+#define ONCE                                                                                                 \
+  "\"once\":{\"key\":\"ab0000000000000000000000000000cd\",\"request\":\"01000000000000000000000000000000\"," \
+  "\"note\":\"02000000000000000000000000000000\"}"
+  assert_told(&put, "put          c/d if-base 7, 2 bytes", &PUT[1]);
+  assert_told(&remove, "delete       c/e", &DELETE[1]);
+  assert_told(&several, "transaction  2 operations: put c/d if-base 7, 2 bytes; delete c/e",
+              "\"operation\":\"transaction\",\"operations\":[" PUT "," DELETE "]}");
+  several.type = COMMAND_BATCH;
+  several.operations_n = 1;
+  several.once = &once;
+  assert_told(
+      &several,
+      "batch        1 operation: put c/d if-base 7, 2 bytes, once, key ab0000000000000000000000000000cd",
+      "\"operation\":\"batch\",\"operations\":[" PUT "]," ONCE "}");
+  assert_told(&drop, "drop         c, once, key ab0000000000000000000000000000cd",
+              "\"operation\":\"drop\",\"collection\":\"c\"," ONCE "}");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_all_is_told),
@@ -308,6 +364,7 @@ int main(void) {
       cmocka_unit_test(test_every_damaged_file_is_named),
       cmocka_unit_test(test_errors_of_the_disk),
       cmocka_unit_test(test_the_log_is_chosen_by_index),
+      cmocka_unit_test(test_commands_are_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

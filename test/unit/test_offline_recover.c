@@ -125,6 +125,8 @@ static void test_looking_tells_all_and_changes_nothing(void **state) {
   assert_int_equal(recovery.last_index, scene.last_index);
   assert_int_equal(recovery.documents, store_documents(scene.store));
   assert_int_equal(recovery.document_bytes, store_bytes(scene.store));
+  assert_int_equal(recovery.keys, store_keys(scene.store));
+  assert_true(recovery.keys > 0);
   assert_int_equal(recovery.revision, store_revision(scene.store));
   assert_int_equal(recovery.configuration.members_n, 3);
   assert_int_equal(fake_files_handles(scene.files), 0);

@@ -388,7 +388,7 @@ static void a_results_record_is_the_receivers(void **state) {
   take(r, waiter(1), REPLICA_APPLIED);
   replica_free(r);
   assert_memory_equal(store_record_body(result.store.record).at, "[1]", 3);
-  store_record_unref(result.store.record);
+  store_result_close(&result.store);
 }
 
 static void a_refused_step_is_told(void **state) {
@@ -500,7 +500,7 @@ static void a_turn_applies_no_more_than_it_may(void **state) {
     while (replica_next_result(r, &result)) {
       assert_ptr_equal(result.waiter, waiter(results++ % 200));
       assert_int_equal(result.verdict, REPLICA_APPLIED);
-      store_record_unref(result.store.record);
+      store_result_close(&result.store);
     }
     assert_int_equal(replica_pending_bytes(r), 2 * (COMMANDS - results));
   }
@@ -550,7 +550,7 @@ static void what_is_not_applied_yet_is_unknown_to_who_leads_no_more(void **state
   for (struct replica_result result; replica_next_result(r, &result);) {
     if (result.verdict == REPLICA_APPLIED) applied++;
     if (result.verdict == REPLICA_UNKNOWN) unknown++;
-    store_record_unref(result.store.record);
+    store_result_close(&result.store);
   }
   assert_true(applied > 0 && unknown > 0);
   assert_int_equal(applied + unknown, COMMANDS);

@@ -192,7 +192,7 @@ static void write_many(struct scene *s, size_t n, uint64_t documents) {
     settle(s);
     assert_true(replica_next_result(s->replicas[1], &result));
     assert_int_equal(result.verdict, REPLICA_APPLIED);
-    store_record_unref(result.store.record);
+    store_result_close(&result.store);
   }
 }
 
@@ -333,7 +333,7 @@ static void writes_do_not_change_an_image_on_its_way(void **state) {
   settle(s);
   assert_same_state(s, 1, 2);
   struct replica_result result;
-  while (replica_next_result(s->replicas[1], &result)) store_record_unref(result.store.record);
+  while (replica_next_result(s->replicas[1], &result)) store_result_close(&result.store);
   scene_free(s);
 }
 
@@ -356,7 +356,7 @@ static void a_newer_snapshot_leaves_the_one_on_its_way_alone(void **state) {
   settle(s);
   assert_same_state(s, 1, 2);
   struct replica_result result;
-  while (replica_next_result(s->replicas[1], &result)) store_record_unref(result.store.record);
+  while (replica_next_result(s->replicas[1], &result)) store_result_close(&result.store);
   scene_free(s);
 }
 

@@ -5,9 +5,9 @@
  *
  *     a put 1 ; b get ; a ok 5 ; b read 1 5
  *
- * put V, create V, delete, get ask; `if R`, `if *` and `none` are If-Match and If-None-Match: *. Answers:
- * `ok` and `ok R`, `read V R`, `404`, `409` and `412` with nothing, with `V R` or with `absent`, `unknown`,
- * `refused`. A client `a@x` asks for document x; without one it is d. */
+ * put V, create V, patch V, delete, get ask; `if R`, `if *` and `none` are If-Match and If-None-Match: *.
+ * Answers: `ok` and `ok R`, `read V R`, `404`, `409` and `412` with nothing, with `V R` or with `absent`,
+ * `unknown`, `refused`. A client `a@x` asks for document x; without one it is d. */
 #include "base/bytes.h"
 #include "linearize.h"
 
@@ -44,8 +44,9 @@ static bool ask(struct scene *s, size_t client, const char *document, char **wor
     o.method = CLIENT_GET;
   } else if (strcmp(words[0], "delete") == 0) {
     o.method = CLIENT_DELETE;
-  } else if (strcmp(words[0], "put") == 0 || strcmp(words[0], "create") == 0) {
-    o.method = words[0][0] == 'p' ? CLIENT_PUT : CLIENT_CREATE;
+  } else if (strcmp(words[0], "put") == 0 || strcmp(words[0], "create") == 0 ||
+             strcmp(words[0], "patch") == 0) {
+    o.method = words[0][0] == 'c' ? CLIENT_CREATE : words[0][1] == 'a' ? CLIENT_PATCH : CLIENT_PUT;
     o.value = number(words[i++]);
   } else {
     return false;
@@ -163,6 +164,11 @@ static void test_known_good(void **state) {
       {"one of two conditional writes", "a put 1; a ok 5; a put 2 if 5; b put 3 if 5; b ok 6; a 412 3 6"},
       {"delete under a failed condition comes before 404",
        "a delete if 3; a 412 absent; a delete none; a 404"},
+      {"patches", "a patch 1; a 404; a put 2; a ok 5; a patch 3; a ok 6; a get; a read 3 6; a patch 4 if 5;"
+                  "a 412 3 6; a patch 5 if 6; a ok 7"},
+      {"a patch under a failed condition comes before 404", "a patch 1 if *; a 412 absent"},
+      {"an unknown patch happens late",
+       "b patch 2; b unknown; a get; a 404; a put 1; a ok 5; a get; a read 2 6; a get; a read 2 6"},
       {"an unknown write never happens",
        "a put 1; a ok 5; b put 2; b unknown; a get; a read 1 5; a get; a read 1 5"},
       {"an unknown write happens",
@@ -251,6 +257,9 @@ static void test_known_bad(void **state) {
       {"a failed condition shows none where there is one", "a put 1; a ok 5; b put 3 if 4; b 412 absent"},
       {"a conflict shows an old document", "a put 1; a ok 5; a put 2; a ok 6; b create 3; b 409 1 5"},
       {"deletion finds nothing where there is something", "a put 1; a ok 5; b delete; b 404"},
+      {"a patch of nothing", "a patch 1; a ok 5"},
+      {"an unknown patch of nothing", "a patch 1; a unknown; b get; b read 1 5"},
+      {"a patch finds nothing where there is something", "a put 1; a ok 5; b patch 2; b 404"},
       {"one hidden write cannot have both revisions",
        "b put 2; b unknown; a put 1 none; a 412; a put 3 if 6; a unknown; a put 4 if 7; a ok 9; a put 5 if 8;"
        "a ok 10"},

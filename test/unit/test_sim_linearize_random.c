@@ -40,6 +40,11 @@ static bool chance(struct random *random, uint64_t percent) {
   return random_below(random, 100) < percent;
 }
 
+/* It finds nothing where there is no document. */
+static bool needs_one(const struct client_operation *o) {
+  return o->method == CLIENT_DELETE || o->method == CLIENT_PATCH;
+}
+
 static bool holds(const struct client_operation *o, uint64_t value, uint64_t revision) {
   bool exists = value != 0;
   return !(o->if_match && (!exists || revision != o->if_match)) && !(o->if_match_any && !exists) &&
@@ -67,17 +72,17 @@ static void take_effect(struct random *random, struct copy *copy, struct op *op)
     }
     return;
   }
-  if ((o->method == CLIENT_PUT || o->method == CLIENT_DELETE) && chance(random, 40)) {
+  if ((o->method == CLIENT_PUT || needs_one(o)) && chance(random, 40)) {
     o->if_match = chance(random, 75) ? copy->revision : 1 + random_below(random, copy->index + 3);
     o->if_match_any = chance(random, 10);
-  } else if (o->method != CLIENT_CREATE) {
+  } else if (o->method == CLIENT_PUT || o->method == CLIENT_DELETE) {
     o->if_none_match_any = chance(random, 20);
   }
   if (!holds(o, copy->value, copy->revision)) {
     told->outcome = o->method == CLIENT_CREATE ? CLIENT_CONFLICT : CLIENT_PRECONDITION_FAILED;
     tell_current(random, copy, told);
     if (copy->value == 0) told->absent = chance(random, 50);
-  } else if (o->method == CLIENT_DELETE && copy->value == 0) {
+  } else if (needs_one(o) && copy->value == 0) {
     told->outcome = CLIENT_NOT_FOUND;
   } else {
     copy->value = o->value;
@@ -101,10 +106,11 @@ static void run_really(struct run *run, struct random *random, size_t n, int ove
     uint64_t kind = random_below(random, 10);
     op->asked.document = "d";
     op->asked.method = kind < 4   ? CLIENT_GET
-                       : kind < 7 ? CLIENT_PUT
+                       : kind < 6 ? CLIENT_PUT
+                       : kind < 7 ? CLIENT_PATCH
                        : kind < 8 ? CLIENT_CREATE
                                   : CLIENT_DELETE;
-    if (op->asked.method == CLIENT_PUT || op->asked.method == CLIENT_CREATE) op->asked.value = i + 1;
+    if (op->asked.method != CLIENT_GET && op->asked.method != CLIENT_DELETE) op->asked.value = i + 1;
     op->effect = (int)(10 * i);
     op->sent = op->effect - 1 - (int)random_below(random, (uint64_t)(10 * overlap));
     op->answered = op->effect + 1 + (int)random_below(random, (uint64_t)(10 * overlap));
@@ -195,7 +201,7 @@ static bool some_order_with(const struct orders *x, size_t i, unsigned done, uin
   const struct client_operation *o = &op->asked;
   const struct client_result *told = &op->told;
   bool reads = o->method == CLIENT_GET, condition = holds(o, value, revision);
-  bool nothing_there = (reads || o->method == CLIENT_DELETE) && value == 0;
+  bool nothing_there = (reads || needs_one(o)) && value == 0;
   done |= 1u << i;
   if (reads || !condition || nothing_there) {
     if (is_pending(op)) return false;

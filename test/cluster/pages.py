@@ -1,0 +1,113 @@
+"""The command lines of the documentation, and what they are shown to print.
+
+In a block between ``` lines, what stands behind "$ " is a command; the lines up to the next one are its output: all of
+it. Where it differs each time the page has "…", which stands for anything within a line, and on a line of its own for any
+lines; an id that a POST has made stands for any other. A Terminal runs commands as they are, in one shell on a terminal, so
+that curl does what it does for a person."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+from client import DEADLINE_S
+from node import clean_environment, die_with_parent
+
+ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;]*m|\]8;;.*?\x1b\\)")  # bold, and links: curl writes headers so
+JOB_ENDED = re.compile(r"^bash: line \d+: +\d+ Killed .*\n", re.M)  # shells say so each in their own way
+MARK = "\x01"  # ends the output of a command, with its exit status behind
+# Commands come on a file descriptor, the script's only argument, each ended by NUL; they have no input.
+LOOP = r"""while IFS= read -r -d '' -u $1 line; do eval "$line" </dev/null; printf '\001%s\002' $?; done"""
+
+
+class Shown:
+    """A command of a page."""
+
+    def __init__(self, number, command):
+        self.number = number  # of its line
+        self.command = command
+        self.output = []  # lines
+
+    def pattern(self):
+        parts = ["(?:.*\n)*?" if line == "…" else self._line(line) + r"\n" for line in self.output]
+        return re.compile("".join(parts))
+
+    def _line(self, line):
+        marked = ULID.sub("\0", line)
+        return re.escape(marked).replace("…", ".*").replace(re.escape("\0"), ULID.pattern).replace("\0", ULID.pattern)
+
+    def __repr__(self):
+        return f"line {self.number}: {self.command}"
+
+
+def commands_of(page):
+    """[Shown] of a page, in order."""
+    found, inside = [], False
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        if line.startswith("```"):
+            inside = not inside
+            current = None
+        elif inside and line.startswith("$ "):
+            current = Shown(number, line[2:])
+            found.append(current)
+        elif inside and current:
+            current.output.append(line)
+    return found
+
+
+class Terminal:
+    """A shell in a folder, with `path` in front of PATH. A context manager: all that it started ends with it."""
+
+    def __init__(self, folder, path, wrapper=()):
+        self.screen, terminal = pty.openpty()
+        reader, self.commands = os.pipe()
+        environment = clean_environment(folder)
+        environment["PATH"] = f"{path}:{environment['PATH']}"
+        self.process = subprocess.Popen(
+            [*wrapper, "bash", "--noprofile", "--norc", "-c", LOOP, "bash", str(reader)],
+            cwd=folder,
+            env=environment | {"TERM": "dumb"},
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            stderr=terminal,
+            preexec_fn=die_with_parent,
+            pass_fds=(reader,),
+            start_new_session=True,
+        )
+        os.close(reader)
+        os.close(terminal)
+
+    def run(self, command, deadline_s=DEADLINE_S):
+        """(what it prints, its exit status)."""
+        os.write(self.commands, command.encode() + b"\0")
+        seen, end = "", time.monotonic() + deadline_s
+        while "\x02" not in seen:
+            ready = select.select([self.screen], [], [], max(0, end - time.monotonic()))[0]
+            assert ready, f"{command}: no end in {deadline_s} s, after {seen!r}"
+            seen += os.read(self.screen, 65536).decode(errors="replace")
+        output, status = seen.rstrip("\x02").split(MARK)
+        return JOB_ENDED.sub("", ESCAPES.sub("", output.replace("\r", ""))), int(status)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.commands)
+        try:
+            os.killpg(self.process.pid, 9)
+        except ProcessLookupError:
+            pass
+        self.process.wait(DEADLINE_S)
+        os.close(self.screen)
+
+
+def run_page(terminal, shown):
+    """Runs each, and holds what it prints against the page."""
+    for one in shown:
+        output, _ = terminal.run(one.command)
+        if output and not output.endswith("\n"):
+            output += "\n"
+        assert one.pattern().fullmatch(output), f"{one}\nprints\n{output}\nand the page has\n" + "\n".join(one.output)
