@@ -230,8 +230,9 @@ static const struct option serve_table[] = {
         .max = 4000,
         .allowed = "origins such as https://app.example or http://localhost:3000, or * for every page",
         .refuse = refuse_origins,
-        .help = "The web pages that may use this node from a browser, by where they come from. The same on all "
-                "nodes.",
+        .help =
+            "The web pages that may use this node from a browser, by where they come from. The same on all "
+            "nodes.",
     },
     {
         .name = "log-level",

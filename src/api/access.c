@@ -74,9 +74,10 @@ static bool leader_takes_write(struct exchange *x) {
   enum problem problem;
   const char *detail;
   if (access_leads(x->view, &problem, &detail)) return true;
-  /* A request with a key may be a retry of one that had room: writes_have_room() refuses it, after that was looked
-   * up. */
-  if (problem == PROBLEM_DISK_FULL && x->view->committed_own_term && idempotency_is_asked(x->request)) return true;
+  /* A request with a key may be a retry of one that had room: writes_have_room() refuses it, after that was
+   * looked up. */
+  if (problem == PROBLEM_DISK_FULL && x->view->committed_own_term && idempotency_is_asked(x->request))
+    return true;
   answer_problem(&x->answer, problem, "%s", detail);
   return false;
 }

@@ -115,8 +115,8 @@ void answer_problem(const struct answer *a, enum problem problem, const char *de
 }
 
 _Static_assert(DOCUMENT_ID_BYTES_MAX == 512, "the sentence says so");
-const char answer_invalid_id_detail[] =
-    "An id is a string of 1 to 512 bytes of UTF-8 without control characters, and not \".\" or \"..\"; or an integer.";
+const char answer_invalid_id_detail[] = "An id is a string of 1 to 512 bytes of UTF-8 without control "
+                                        "characters, and not \".\" or \"..\"; or an integer.";
 const char answer_invalid_collection_detail[] =
     "A collection's name is 1 to 128 letters, digits, '-', '_' and '.', and not \".\" or \"..\".";
 _Static_assert(DOCUMENT_ID_BYTES_MAX == 512 && COLLECTION_BYTES_MAX == 128, "as these say");

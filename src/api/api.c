@@ -36,6 +36,7 @@ struct api *api_new(const struct api_options *options) {
   crypto_generichash(api->secret, sizeof api->secret, (const uint8_t *)"api", 3, options->token,
                      sizeof options->token);
   for (size_t i = 0; i < IN_FLIGHT_BUCKETS; i++) list_init(&api->in_flight[i]);
+  for (size_t i = 0; i < PROPOSED_BUCKETS; i++) list_init(&api->proposed_patches[i]);
   return api;
 }
 
@@ -92,8 +93,9 @@ enum api_action api_request(struct api *api, const struct api_view *view, struct
   };
   if (!origin_admits(&x)) return API_RESPONDED;
   const struct route *route = x.route = route_find(&x);
-  if (route == NULL || !content_is_plain(&x) || !forwarded_is_genuine(&x) || !accept_choose(&x, route->produces) ||
-      !parameters_read(&x, route->parameters) || !names_are_valid(&x)) {
+  if (route == NULL || !content_is_plain(&x) || !forwarded_is_genuine(&x) ||
+      !accept_choose(&x, route->produces) || !parameters_read(&x, route->parameters) ||
+      !names_are_valid(&x)) {
     return API_RESPONDED;
   }
   return answer_now_or_later(&x, route);
@@ -140,7 +142,8 @@ bool api_cancel(struct replica *replica, struct api_call *call) {
   return true;
 }
 
-void api_abandoned(struct api *api, const struct api_view *view, const struct api_call *call, struct bytes *out) {
+void api_abandoned(struct api *api, const struct api_view *view, const struct api_call *call,
+                   struct bytes *out) {
   struct answer a = answer_to(api, view, call, out);
   a.keep_alive = false;
   access_refuse_leaderless(&a);
@@ -156,7 +159,8 @@ void api_call_close(struct api_call *call) {
 
 void api_malformed(struct api *api, const struct api_view *view, const struct http_request *head,
                    const struct http_error *error, struct bytes *out) {
-  const struct answer a = {.api = api, .view = view, .out = out, .origin = origins_granted(&api->origins, head)};
+  const struct answer a = {
+      .api = api, .view = view, .out = out, .origin = origins_granted(&api->origins, head)};
   struct bytes body = {0};
   problem_open_http(&body, error->status, error->code, error->detail);
   if (error->status == 413) member_u64(&body, "limit", api->document_bytes_max);

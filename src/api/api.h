@@ -25,8 +25,8 @@ struct api_options {
   uint64_t data_bytes_max;   /* of all documents; 0: no limit */
   enum api_follower_writes follower_writes;
   uint8_t token[WRITE_TOKEN_BYTES]; /* this node's write token: whoever presents it may write to this node */
-  struct address http;      /* where others reach the HTTP port; family NONE: not said */
-  bool loopback;            /* the HTTP port is reached from this host only: see api/origin.h */
+  struct address http;              /* where others reach the HTTP port; family NONE: not said */
+  bool loopback;                    /* the HTTP port is reached from this host only: see api/origin.h */
   const char *cors_origins; /* "http://a.example,https://b.example:8443" or "*"; NULL or "": none; copied */
 };
 
@@ -98,14 +98,16 @@ struct work;
 /* What is remembered of a request while it waits. The caller's; stays where it is until it was completed or
  * cancelled, and ends with api_call_close(). */
 struct api_call {
-  uint8_t kind;             /* private to api/ */
-  struct kept_read *kept;   /* of a read that waits; private to api/ */
-  struct work *work;        /* of a request that takes several turns or results (api/work.h), or NULL; private to api/ */
-  struct replica_read read; /* of either; private to api/ */
-  struct command_once once; /* of a write with an Idempotency-Key; private to api/ */
+  uint8_t kind;           /* private to api/ */
+  struct kept_read *kept; /* of a read that waits; private to api/ */
+  struct work
+      *work; /* of a request that takes several turns or results (api/work.h), or NULL; private to api/ */
+  struct replica_read read;   /* of either; private to api/ */
+  struct command_once once;   /* of a write with an Idempotency-Key; private to api/ */
   struct list_link in_flight; /* linked: it has one, and no answer yet; private to api/ */
   struct bytes location;      /* of a POST that has one: its document's path; owned, private to api/ */
-  const char *origin;       /* whose scripts may read the answer, as answers say it; NULL: nobody's; of the api's options */
+  const char *
+      origin; /* whose scripts may read the answer, as answers say it; NULL: nobody's; of the api's options */
   bool keep_alive;
   bool head_only;
   bool http_1_0;
@@ -114,7 +116,7 @@ struct api_call {
 
   /* Of a request whose body is streamed. The caller appends what comes to `body` as long as it has less than
    * body_bytes_max, api/ takes it from the front. */
-  struct bytes body; /* owned */
+  struct bytes body;     /* owned */
   size_t body_bytes_max; /* 0: no more of it is wanted, and the caller need not read it */
   bool body_ended;       /* the caller's: there was all of it */
 };
@@ -128,29 +130,30 @@ enum api_action {
   API_UPGRADE,   /* `out` has 101; from the next byte on the connection carries frames from a leader */
 };
 
-/* Never fails: what is wrong with the request is its answer. `call` is filled in every case. A request whose body
- * is streamed is given with its head alone; if it is responded to at once, what comes of the body is no request
- * and the response says that the connection closes. */
+/* Never fails: what is wrong with the request is its answer. `call` is filled in every case. A request whose
+ * body is streamed is given with its head alone; if it is responded to at once, what comes of the body is no
+ * request and the response says that the connection closes. */
 enum api_action api_request(struct api *, const struct api_view *, struct replica *,
                             const struct http_request *, struct api_call *call, void *waiter,
                             struct bytes *out);
 
-/* The result that a request waited for: its answer, or more to wait for or to work at (RESPONDED, WAITING, WORKING or
- * STARVED). Closes the result. */
+/* The result that a request waited for: its answer, or more to wait for or to work at (RESPONDED, WAITING,
+ * WORKING or STARVED). Closes the result. */
 enum api_action api_complete(struct api *, const struct api_view *, struct replica *, struct api_call *,
                              void *waiter, struct replica_result *, struct bytes *out);
-/* Goes on with a request that is WORKING or STARVED. *budget is in units of about one byte of text looked at (a
- * mebibyte of them takes 3 to 5 ms); what was used is taken off, and a little more than there was may be: it is 0
- * then. Returns as api_complete() does. A streaming answer stops for a while (WORKING) when `out` has
+/* Goes on with a request that is WORKING or STARVED. *budget is in units of about one byte of text looked at
+ * (a mebibyte of them takes 3 to 5 ms); what was used is taken off, and a little more than there was may be:
+ * it is 0 then. Returns as api_complete() does. A streaming answer stops for a while (WORKING) when `out` has
  * API_STREAM_BYTES or more. */
 enum { API_STREAM_BYTES = 64 * 1024 };
-enum api_action api_work(struct api *, const struct api_view *, struct replica *, struct api_call *, void *waiter,
-                         size_t *budget, struct bytes *out);
-/* The client of a request that is not answered yet has gone. True: nothing will come for it any more. False: it is in
- * the log, and its result is still to come: api_complete() with it, which then answers RESPONDED at once, to nobody. */
+enum api_action api_work(struct api *, const struct api_view *, struct replica *, struct api_call *,
+                         void *waiter, size_t *budget, struct bytes *out);
+/* The client of a request that is not answered yet has gone. True: nothing will come for it any more. False:
+ * it is in the log, and its result is still to come: api_complete() with it, which then answers RESPONDED at
+ * once, to nobody. */
 bool api_cancel(struct replica *, struct api_call *);
-/* Answers a request that was cancelled though its client is there: this node has given up what it was to be answered
- * from. */
+/* Answers a request that was cancelled though its client is there: this node has given up what it was to be
+ * answered from. */
 void api_abandoned(struct api *, const struct api_view *, const struct api_call *, struct bytes *out);
 void api_call_close(struct api_call *);
 
@@ -159,15 +162,15 @@ void api_call_close(struct api_call *);
 void api_forward_request(struct api *, const struct api_view *, const struct http_request *,
                          struct bytes *out);
 /* The leader's answer on its way to the client: `status` and `head` (lines ending in CRLF) as received. */
-void api_forward_response(struct api *, const struct api_call *, int status, struct slice head, struct slice body,
-                          struct bytes *out);
+void api_forward_response(struct api *, const struct api_call *, int status, struct slice head,
+                          struct slice body, struct bytes *out);
 /* It could not be had. `sent`: the leader may have acted on it (504, outcome unknown); else 503. */
 void api_forward_failed(struct api *, const struct api_view *, const struct api_call *, bool sent,
                         struct bytes *out);
 
-/* The answer to what is no request (HTTP_FAILED), or to a connection too slow (408); `head` has the headers that were
- * read of it (http_parser_headers()). Always closes. */
-void api_malformed(struct api *, const struct api_view *, const struct http_request *head, const struct http_error *,
-                   struct bytes *out);
+/* The answer to what is no request (HTTP_FAILED), or to a connection too slow (408); `head` has the headers
+ * that were read of it (http_parser_headers()). Always closes. */
+void api_malformed(struct api *, const struct api_view *, const struct http_request *head,
+                   const struct http_error *, struct bytes *out);
 
 #endif

@@ -11,6 +11,7 @@ enum {
   TOKEN_DIGITS = 2 * WRITE_TOKEN_BYTES,
   API_SECRET_BYTES = 16,
   IN_FLIGHT_BUCKETS = 1024, /* a power of two */
+  PROPOSED_BUCKETS = 256,   /* likewise */
 };
 
 struct api {
@@ -23,10 +24,11 @@ struct api {
   struct origins origins;
   char token[TOKEN_DIGITS + 1]; /* lower-case hexadecimal, as it stands in Authorization */
   struct ulids ulids;
-  size_t exports_n, imports_n; /* under way */
-  size_t patched_n;            /* patches that are being calculated: patched.c */
-  uint8_t secret[API_SECRET_BYTES];           /* of this process: keys the hashes of what clients choose */
+  size_t exports_n, imports_n;              /* under way */
+  size_t patched_n;                         /* patches that are being calculated: patched.c */
+  uint8_t secret[API_SECRET_BYTES];         /* of this process: keys the hashes of what clients choose */
   struct list in_flight[IN_FLIGHT_BUCKETS]; /* of api_call.in_flight: idempotency.c */
+  struct list proposed_patches[PROPOSED_BUCKETS]; /* patches.c: by their documents */
 };
 
 /* Query parameters, as bits: which ones a route takes. */
@@ -65,9 +67,9 @@ struct exchange {
   const struct http_request *request;
   struct api_call *call;
   const struct route *route; /* once it is found; NULL when it is gone on with */
-  void *waiter;            /* the caller's, for replica_propose() */
-  struct slice collection; /* from the path, where the route has one: valid */
-  struct slice id;         /* likewise */
+  void *waiter;              /* the caller's, for replica_propose() */
+  struct slice collection;   /* from the path, where the route has one: valid */
+  struct slice id;           /* likewise */
   struct consistency consistency;
   enum media media;   /* of the answer to a GET or HEAD */
   uint64_t limit;     /* ?limit=, or its default */
@@ -78,22 +80,22 @@ struct exchange {
 /* The endpoints. Each answers, or says what else is to happen. */
 typedef enum api_action endpoint(struct exchange *);
 
-endpoint root_get;        /* cluster.c */
-endpoint cluster_get;     /* cluster.c */
-endpoint livez_get;       /* cluster.c */
-endpoint readyz_get;      /* cluster.c */
-endpoint collections_get; /* listing.c */
-endpoint collection_get;  /* listing.c */
+endpoint root_get;          /* cluster.c */
+endpoint cluster_get;       /* cluster.c */
+endpoint livez_get;         /* cluster.c */
+endpoint readyz_get;        /* cluster.c */
+endpoint collections_get;   /* listing.c */
+endpoint collection_get;    /* listing.c */
 endpoint collection_export; /* export.c: collection_get() as NDJSON */
 endpoint collection_import; /* import.c: document_post() of NDJSON */
-endpoint document_get;    /* documents.c */
-endpoint document_post;   /* documents.c */
-endpoint document_put;    /* documents.c */
-endpoint document_patch;  /* patches.c */
-endpoint document_delete; /* documents.c */
-endpoint collection_drop; /* documents.c */
-endpoint transaction_post; /* transactions.c */
-endpoint replication_get; /* replication.c */
-endpoint openapi_get;     /* openapi.c */
+endpoint document_get;      /* documents.c */
+endpoint document_post;     /* documents.c */
+endpoint document_put;      /* documents.c */
+endpoint document_patch;    /* patches.c */
+endpoint document_delete;   /* documents.c */
+endpoint collection_drop;   /* documents.c */
+endpoint transaction_post;  /* transactions.c */
+endpoint replication_get;   /* replication.c */
+endpoint openapi_get;       /* openapi.c */
 
 #endif

@@ -80,29 +80,27 @@ static void release(struct replica *replica, struct work *work) {
   free(e);
 }
 
-static enum api_action begin(struct exchange *x, uint64_t count) {
+static enum api_action begin(struct exchange *x) {
   static const struct work_type type = {go_on, result, release};
   struct export *e = memory_zalloc(sizeof *e);
   e->api = x->api;
   e->api->exports_n++;
   e->view = store_view_take(replica_store(x->replica));
   e->left = x->limit;
-  /* While a collection is dropped, the index still has some of what no reader sees any more. */
-  if (count > 0) e->record = store_view_after(e->view, x->collection, x->after);
+  e->record = store_view_after(e->view, x->collection, x->after);
   x->call->streams = true;
   return work_begin(x, &e->work, &type);
 }
 
 enum api_action collection_export(struct exchange *x) {
   const struct answer *a = &x->answer;
-  const uint64_t count = store_count(replica_store(x->replica), x->collection);
   if (x->api->exports_n == EXPORTS_MAX && !a->head_only) {
     answer_problem(a, PROBLEM_BUSY, "%d exports are under way here; try again when one of them is done.",
                    EXPORTS_MAX);
     return API_RESPONDED;
   }
   answer_begin(a, 200, CACHE_NO_STORE);
-  http_response_header_u64(a->out, "X-Total-Count", count);
+  http_response_header_u64(a->out, "X-Total-Count", store_count(replica_store(x->replica), x->collection));
   http_response_stream(a->out, media_name(MEDIA_NDJSON), a->keep_alive, x->call->http_1_0);
-  return a->head_only ? API_RESPONDED : begin(x, count);
+  return a->head_only ? API_RESPONDED : begin(x);
 }

@@ -95,8 +95,8 @@ static bool take_line(struct slice *head, struct slice *line) {
   return true;
 }
 
-/* The lines as they are, but for those that http_response_end() and origin_headers() write: which pages may read the
- * answer is for the node to say that they have asked. */
+/* The lines as they are, but for those that http_response_end() and origin_headers() write: which pages may
+ * read the answer is for the node to say that they have asked. */
 static void append_head(struct bytes *out, struct slice head) {
   static const char *const anew[] = {
       "Access-Control-Allow-Origin",

@@ -49,7 +49,8 @@ enum found {
 };
 
 static struct slice rest_of(const struct import *i, const struct api_call *call) {
-  return (struct slice){(const char *)call->body.data + i->taken, call->body.n - i->taken};
+  const struct slice body = slice_of_bytes(&call->body);
+  return i->taken < body.n ? (struct slice){body.at + i->taken, body.n - i->taken} : (struct slice){0};
 }
 
 static void take(struct import *i, size_t n) {

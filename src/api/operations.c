@@ -27,14 +27,22 @@ __attribute__((format(printf, 3, 4))) static bool find(struct body_fault *fault,
 
 /* ---- Members ---- */
 
+/* MEMBERS_N: it is none of them. What is too long for any of them however it is escaped is not looked into.
+ */
+static size_t find_member(struct slice name) {
+  enum { SPELLED_BYTES_MAX = 2 + 6 * (sizeof "if_none_match" - 1) };
+  size_t i = name.n <= SPELLED_BYTES_MAX ? 0 : MEMBERS_N;
+  while (i < MEMBERS_N && !json_strings_equal(name, slice_of(member_names[i]))) i++;
+  return i;
+}
+
 static bool read_members(struct slice value, struct slice members[MEMBERS_N], struct body_fault *fault) {
   struct slice name, member;
   if (json_type(value) != JSON_OBJECT)
     return find(fault, PROBLEM_INVALID_TRANSACTION, "An operation is an object.");
   struct json_cursor cursor = json_open(value);
   while (json_next_member(&cursor, &name, &member)) {
-    size_t i = 0;
-    while (i < MEMBERS_N && !json_strings_equal(name, slice_of(member_names[i]))) i++;
+    const size_t i = find_member(name);
     if (i == MEMBERS_N)
       return find(
           fault, PROBLEM_INVALID_TRANSACTION,

@@ -14,7 +14,8 @@ static bool read_consistency(struct exchange *x, struct slice value) {
 
 static bool read_limit(struct exchange *x, struct slice value) {
   const bool is_page = x->media != MEDIA_NDJSON; /* which is not gathered before it is sent */
-  if (slice_to_u64(value, &x->limit) && x->limit >= 1 && (!is_page || x->limit <= LIST_LIMIT_MAX)) return true;
+  if (slice_to_u64(value, &x->limit) && x->limit >= 1 && (!is_page || x->limit <= LIST_LIMIT_MAX))
+    return true;
   if (!is_page) {
     answer_problem(&x->answer, PROBLEM_INVALID_PARAMETER, "limit is \"%.*s\"; it can be a number from 1 on.",
                    (int)value.n, value.at);

@@ -6,8 +6,8 @@
 
 enum { LIST_LIMIT_DEFAULT = 100, LIST_LIMIT_MAX = 1000 };
 
-/* Fills in consistency, limit, after and replaces; x->media is known. `known`: the route's enum parameter bits.
- * False: answered with 400. */
+/* Fills in consistency, limit, after and replaces; x->media is known. `known`: the route's enum parameter
+ * bits. False: answered with 400. */
 bool parameters_read(struct exchange *, unsigned known);
 
 #endif

@@ -36,6 +36,7 @@ static enum problem problem_of(enum json_patch_fault_kind kind) {
   case JSON_PATCH_INTO_ITSELF:
   case JSON_PATCH_TOO_DEEP:
   case JSON_PATCH_TOO_MANY:
+  case JSON_PATCH_TOO_MUCH:
     break;
   }
   return PROBLEM_PATCH_NOT_APPLICABLE; /* "unprocessable request" */

@@ -64,8 +64,8 @@ static void append_method(struct bytes *allow, const char *method) {
   bytes_append_string(allow, method);
 }
 
-/* The methods of one pattern, as Allow lists them (RFC 9110, 10.2.1). GET, where there is one, is the first of its
- * routes. */
+/* The methods of one pattern, as Allow lists them (RFC 9110, 10.2.1). GET, where there is one, is the first
+ * of its routes. */
 static void allowed_methods(const char *pattern, struct bytes *allow) {
   for (const struct route *route = routes; route < routes + ROUTES_N; route++) {
     if (strcmp(route->pattern, pattern) != 0) continue;

@@ -20,6 +20,15 @@ enum api_action work_read(struct exchange *x, struct work *work) {
   return API_WAITING;
 }
 
+enum api_action work_wait(struct exchange *x, struct work *work, uint64_t wait_ms) {
+  work->waits = WORK_READS;
+  x->call->read = (struct replica_read){.waiter = x->waiter,
+                                        .min_revision = replica_applied(x->replica) + 1,
+                                        .deadline_ms = x->view->now_ms + wait_ms};
+  replica_read(x->replica, &x->call->read);
+  return API_WAITING;
+}
+
 enum api_action work_refuse_read(struct exchange *x, enum replica_verdict verdict) {
   x->consistency = (struct consistency){.wait_ms = WAIT_DEFAULT_MS};
   reads_refuse(x, verdict);

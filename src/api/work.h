@@ -1,5 +1,5 @@
-/* Requests that take longer than a turn of the loop, or more than one result of the replica: exports, imports,
- * patches, transactions. Private to api/.
+/* Requests that take longer than a turn of the loop, or more than one result of the replica: exports,
+ * imports, patches, transactions. Private to api/.
  *
  * Each is a state of its own that begins with a struct work:
  *
@@ -8,8 +8,8 @@
  *     struct export *e = memory_zalloc(sizeof *e);
  *     return work_begin(x, &e->work, &type);        // API_WORKING
  *
- * The exchange that its functions are given is made anew each time: it has no request, collection or id; what they
- * need of these they keep themselves. What they return is the request's next state (api/api.h):
+ * The exchange that its functions are given is made anew each time: it has no request, collection or id; what
+ * they need of these they keep themselves. What they return is the request's next state (api/api.h):
  *
  *     API_WORKING    go_on() again
  *     API_STARVED    go_on() when there is more in call->body, or call->body_ended
@@ -39,12 +39,14 @@ struct work {
 
 /* The request becomes this work's, which is owned by the call from here on. Returns API_WORKING. */
 enum api_action work_begin(struct exchange *, struct work *, const struct work_type *);
-/* Asks for the moment when the store may be read for a request that came now, linearizably: the result's verdict is
- * READABLE, or why not (work_refuse_read() answers that). Returns API_WAITING. */
+/* Asks for the moment when the store may be read for a request that came now, linearizably: the result's
+ * verdict is READABLE, or why not (work_refuse_read() answers that). Returns API_WAITING. */
 enum api_action work_read(struct exchange *, struct work *);
 enum api_action work_refuse_read(struct exchange *, enum replica_verdict);
-/* Proposes the command (writes.h has what is to be seen to before). The result's verdict is APPLIED, or why not
- * (writes_refuse() answers that). Returns API_WAITING, or API_RESPONDED if there is no memory for it. */
+/* Waits until something more is applied here: READABLE; or for so long at most: TOO_LATE. Returns API_WAITING. */
+enum api_action work_wait(struct exchange *, struct work *, uint64_t wait_ms);
+/* Proposes the command (writes.h has what is to be seen to before). The result's verdict is APPLIED, or why
+ * not (writes_refuse() answers that). Returns API_WAITING, or API_RESPONDED if there is no memory for it. */
 enum api_action work_propose(struct exchange *, struct work *, const struct command *, uint64_t growth_bytes);
 
 /* The same without answering: false when there is no memory for it; else it waits. */

@@ -48,6 +48,9 @@ bool writes_have_room(const struct exchange *x, uint64_t growth_bytes) {
   if (writes_fit(x, growth_bytes)) return true;
   if (x->view->disk_full != NULL)
     answer_problem(&x->answer, PROBLEM_DISK_FULL, "%s", x->view->disk_full);
+  else if (store_is_busy(replica_store(x->replica)))
+    answer_problem(&x->answer, PROBLEM_BUSY,
+                   "A collection that was dropped is still making room for others; try again.");
   else
     refuse_store_full(x);
   return false;

@@ -5,9 +5,7 @@
 
 #include <assert.h>
 
-enum {
-  ARENA_FACTOR = 16
-}; /* the tree may take so many times the bytes of its texts before it is compacted */
+enum { ARENA_FACTOR = 4 }; /* the tree takes so many times the bytes of its texts, then it is compacted */
 
 /* By enum operation_type. */
 static const struct {

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+enum { WORK_BYTES_MIN = 64 * 1024 }; /* small texts may take as much work as some larger ones */
+
 struct json_patch {
   uint8_t seed[JSON_SEED_BYTES];
   enum json_patch_kind kind;
@@ -14,6 +16,7 @@ struct json_patch {
   struct operations operations; /* of a JSON_PATCH */
   struct merger merger;         /* of a JSON_MERGE_PATCH */
   bool changed;                 /* all that is in the patch has been done to the tree */
+  size_t work_left;             /* units */
   struct writer writer;
   struct json_patch_fault fault;
 };
@@ -24,6 +27,7 @@ struct json_patch *json_patch_new(enum json_patch_kind kind, struct slice docume
   memcpy(p->seed, seed, sizeof p->seed);
   p->kind = kind;
   p->bytes_max = result_bytes_max;
+  p->work_left = JSON_PATCH_WORK_MAX * (document.n + patch.n + WORK_BYTES_MIN);
   tree_open(&p->tree, document, p->seed);
   if (kind == JSON_PATCH)
     operations_begin(&p->operations, &p->tree, patch, result_bytes_max);
@@ -66,7 +70,7 @@ static enum json_patch_progress operate(struct json_patch *p, size_t *budget) {
   return progress;
 }
 
-enum json_patch_progress json_patch_go_on(struct json_patch *p, size_t *budget) {
+static enum json_patch_progress go_on(struct json_patch *p, size_t *budget) {
   if (!p->changed) {
     const enum json_patch_progress progress = p->kind == JSON_PATCH ? operate(p, budget) : merge(p, budget);
     if (progress != JSON_PATCH_DONE) return progress;
@@ -75,6 +79,16 @@ enum json_patch_progress json_patch_go_on(struct json_patch *p, size_t *budget) 
     p->changed = true;
   }
   return writer_go_on(&p->writer, &p->tree.root, &p->tree.arena, budget) ? JSON_PATCH_DONE : JSON_PATCH_MORE;
+}
+
+enum json_patch_progress json_patch_go_on(struct json_patch *p, size_t *budget) {
+  const size_t before = *budget;
+  const enum json_patch_progress progress = go_on(p, budget);
+  budget_spend(&p->work_left, before - *budget);
+  if (progress != JSON_PATCH_MORE || p->work_left > 0) return progress;
+  p->fault = (struct json_patch_fault){JSON_PATCH_TOO_MUCH, p->operations.index,
+                                       "The patch takes too much work; send it in parts."};
+  return JSON_PATCH_FAILED;
 }
 
 struct slice json_patch_result(const struct json_patch *p) {

@@ -18,55 +18,61 @@ int scan_hex4(const char *at) {
   return value;
 }
 
-/* RFC 3629, section 3. */
-static void append_utf8(struct bytes *out, uint32_t point) {
-  uint8_t bytes[4];
+/* RFC 3629, section 3; how many bytes that is. */
+static size_t put_utf8(uint8_t *out, uint32_t point) {
   size_t n;
   if (point < 0x80) {
     n = 1;
-    bytes[0] = (uint8_t)point;
+    out[0] = (uint8_t)point;
   } else if (point < 0x800) {
     n = 2;
-    bytes[0] = (uint8_t)(0xc0 | point >> 6);
+    out[0] = (uint8_t)(0xc0 | point >> 6);
   } else if (point < 0x10000) {
     n = 3;
-    bytes[0] = (uint8_t)(0xe0 | point >> 12);
+    out[0] = (uint8_t)(0xe0 | point >> 12);
   } else {
     n = 4;
-    bytes[0] = (uint8_t)(0xf0 | point >> 18);
+    out[0] = (uint8_t)(0xf0 | point >> 18);
   }
-  for (size_t i = 1; i < n; i++) bytes[i] = (uint8_t)(0x80 | (point >> 6 * (n - 1 - i) & 0x3f));
-  bytes_append(out, bytes, n);
+  for (size_t i = 1; i < n; i++) out[i] = (uint8_t)(0x80 | (point >> 6 * (n - 1 - i) & 0x3f));
+  return n;
 }
 
-/* What the escape at `at` says; its length. */
-static size_t decode_escape(const char *at, struct bytes *out) {
+/* Takes the escape off the front of *at; how many bytes it says. */
+static size_t put_escape(uint8_t *out, const char **at) {
   static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
-  if (at[1] != 'u') {
-    const char *letter = strchr(letters, at[1]);
-    bytes_append(out, letter != NULL ? &meanings[letter - letters] : &at[1], 1);
-    return 2;
+  const char *escape = *at;
+  if (escape[1] != 'u') {
+    const char *letter = strchr(letters, escape[1]);
+    *out = (uint8_t)(letter != NULL ? meanings[letter - letters] : escape[1]);
+    *at += 2;
+    return 1;
   }
-  const int unit = scan_hex4(at + 2);
-  if (!scan_is_surrogate(unit)) {
-    append_utf8(out, (uint32_t)unit);
-    return 6;
-  }
-  const int low = scan_hex4(at + 8);
-  append_utf8(out,
-              0x10000 + ((uint32_t)(unit - SURROGATE_FIRST) << 10) + (uint32_t)(low - SURROGATE_LOW_FIRST));
-  return 12;
+  const int unit = scan_hex4(escape + 2);
+  *at += 6;
+  if (!scan_is_surrogate(unit)) return put_utf8(out, (uint32_t)unit);
+  const int low = scan_hex4(escape + 8);
+  *at += 6;
+  return put_utf8(out, 0x10000 + ((uint32_t)(unit - SURROGATE_FIRST) << 10) +
+                           (uint32_t)(low - SURROGATE_LOW_FIRST));
 }
 
+/* Nothing becomes longer by it. */
 void json_decode(struct slice string, struct bytes *out) {
   const char *at = string.at + 1, *end = string.at + string.n - 1;
-  bytes_reserve(out, (size_t)(end - at));
+  uint8_t *to = bytes_reserve(out, (size_t)(end - at)), *begin = to;
   while (at < end) {
+    if (*at == '\\') {
+      to += put_escape(to, &at);
+      continue;
+    }
     const char *escape = memchr(at, '\\', (size_t)(end - at));
-    const char *plain_end = escape != NULL ? escape : end;
-    bytes_append(out, at, (size_t)(plain_end - at));
-    at = escape != NULL ? escape + decode_escape(escape, out) : end;
+    const size_t n = (size_t)((escape != NULL ? escape : end) - at);
+    memcpy(to, at, n);
+    to += n;
+    at += n;
   }
+  out->n += (size_t)(to - begin);
 }
 
 static bool has_escapes(struct slice string) {

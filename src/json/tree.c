@@ -178,7 +178,7 @@ bool value_open(struct tree *tree, struct value *value, size_t *budget) {
     else
       open_element(tree, parts, end);
     parts->values++;
-    budget_spend(budget, PART_UNITS + (size_t)(tree->at - from) / 4);
+    budget_spend(budget, (parts->is_object ? PART_UNITS : 1) + (size_t)(tree->at - from) / 4);
   }
   value->parts = parts;
   tree->opening = NULL;

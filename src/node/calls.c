@@ -88,8 +88,10 @@ void call_went_on(struct call *call, enum api_action action) {
 }
 
 static void complete(struct node *node, struct call *call, struct replica_result *result) {
+  const size_t before = call->answer.n;
   call_went_on(
       call, api_complete(node->api, node_view(node), node->replica, &call->api, call, result, &call->answer));
+  turn_spend(node, call->answer.n - before);
 }
 
 bool call_stop(struct node *node, struct call *call) {
@@ -127,7 +129,7 @@ void calls_release(struct node *node, struct node_stream *stream) {
   bool any = false;
   for (struct list_link *first; (first = list_first(&stream->calls)) != NULL;) {
     struct call *call = CONTAINER_OF(first, struct call, link);
-    if (call->state == CALL_IS_DUE && has_room(call))
+    if (call->state == CALL_IS_DUE && has_room(call) && !turn_is_spent(node, stream))
       complete(node, call, &(struct replica_result){.verdict = call->verdict});
     if (call->state == CALL_IS_DONE || call->api.streams) put_out(stream, call);
     if (call->state != CALL_IS_DONE) {
@@ -217,7 +219,19 @@ static void work_at(struct node *node, struct call *call) {
   client_continue(node, stream); /* the call may be gone after it */
 }
 
-/* Requests that are large get into a turn in the order in which they came. */
+void turn_spend(struct node *node, size_t bytes) {
+  if (bytes <= LARGE_BYTES) return;
+  node->large_bytes -= bytes < node->large_bytes ? bytes : node->large_bytes;
+  if (node->work_units > WORK_SLICE_UNITS) node->work_units = WORK_SLICE_UNITS;
+}
+
+bool turn_is_spent(struct node *node, struct node_stream *stream) {
+  if (node->large_bytes > 0) return false;
+  if (!list_is_linked(&stream->put_off)) list_append(&node->put_off, &stream->put_off);
+  return true;
+}
+
+/* In the order in which they were. */
 static bool begin_put_off(struct node *node) {
   bool any = false;
   for (struct list_link *first; node->large_bytes > 0 && (first = list_first(&node->put_off)) != NULL;) {

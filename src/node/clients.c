@@ -88,6 +88,8 @@ static void handle_request(struct node *node, struct node_stream *stream) {
   }
   enum api_action action = api_request(node->api, node_view(node), node->replica, &stream->request,
                                        &call->api, call, &call->answer);
+  turn_spend(node, stream->request.body.n);
+  turn_spend(node, call->answer.n);
   if (!call->api.keep_alive && !call->body_streams) stream->last_request = true;
   switch (action) {
   case API_RESPONDED:
@@ -119,22 +121,9 @@ static bool may_begin(const struct node_stream *stream) {
   return !stream->request.upgrade && call->is_write == is_write(&stream->request);
 }
 
-/* A turn that has looked at large bodies leaves the next one to another, and its works little. */
-static bool is_for_another_turn(struct node *node, struct node_stream *stream) {
-  const size_t n = stream->request.body.n;
-  if (n <= LARGE_BODY_BYTES) return false;
-  if (node->large_bytes == 0) {
-    if (!list_is_linked(&stream->put_off)) list_append(&node->put_off, &stream->put_off);
-    return true;
-  }
-  node->large_bytes -= n < node->large_bytes ? n : node->large_bytes;
-  if (node->work_units > WORK_SLICE_UNITS) node->work_units = WORK_SLICE_UNITS;
-  return false;
-}
-
 /* What a deferred one points to is the parser's, which rests until then. */
 static void take_request(struct node *node, struct node_stream *stream) {
-  stream->deferred = !may_begin(stream) || is_for_another_turn(node, stream);
+  stream->deferred = !may_begin(stream) || turn_is_spent(node, stream);
   if (!stream->deferred) handle_request(node, stream);
 }
 
@@ -200,13 +189,15 @@ static size_t parse(struct node *node, struct node_stream *stream, const uint8_t
   size_t used = 0;
   while (stream->kind == STREAM_CLIENT && may_take_more(stream) && (used < n || stream->receiving != NULL)) {
     struct http_error error;
-    size_t consumed = 0;
-    enum http_progress progress = http_parser_execute(stream->parser, n > used ? data + used : NULL, n - used,
+    size_t consumed = 0, given = n - used;
+    if (stream->receiving != NULL && given > STREAMED_PIECE_BYTES) given = STREAMED_PIECE_BYTES;
+    enum http_progress progress = http_parser_execute(stream->parser, given > 0 ? data + used : NULL, given,
                                                       &consumed, &stream->request, &error);
     used += consumed;
     switch (progress) {
     case HTTP_NEED_MORE:
-      return used;
+      if (used == n) return used;
+      break;
     case HTTP_CONTINUE:
       if (!may_continue(stream)) break;
       bytes_append_string(&stream->out, "HTTP/1.1 100 Continue\r\n\r\n");

@@ -26,6 +26,7 @@ static struct replica *new_replica(struct node *node) {
                                              .chunk_bytes_max = CHUNK_BYTES_MAX}};
   if (node->options.chunk_bytes_max != 0) options.raft.chunk_bytes_max = node->options.chunk_bytes_max;
   options.compact_bytes = node->options.compact_bytes;
+  options.operations_per_turn = node->options.operations_per_turn;
   options.durable = node->options.durable;
   memcpy(options.store_key, node->options.store_key, sizeof options.store_key);
   return replica_new(&options);

@@ -35,15 +35,17 @@ enum {
   WORK_TURN_UNITS = 256 * 1024, /* of api_work(), for all in one turn: some 2 ms */
   WORK_SLICE_UNITS = 64 * 1024, /* for one, before the next has its turn */
   WORK_CALL_UNITS = 1024,       /* what a call of it costs at least */
-  LARGE_BODY_BYTES = 64 * 1024, /* to check one larger than this takes a while: a mebibyte, 5 ms and more */
-  LARGE_TURN_BYTES = 512 * 1024, /* when there were so many bytes of such in a turn, the next waits for another */
-  FORWARDED_MAX = 1024,             /* requests at the leader, not yet answered */
+  LARGE_BYTES = 64 * 1024, /* a body or an answer larger than this takes a while: a mebibyte to check, 5 ms */
+  LARGE_TURN_BYTES =
+      512 * 1024,       /* when there were so many bytes of such in a turn, all else waits for the next */
+  FORWARDED_MAX = 1024, /* requests at the leader, not yet answered */
   UPGRADE_ANSWER_BYTES_MAX = 4096,
   FIRST_FRAME_BYTES_MAX = 256, /* of a stream: until it opens, its sender may be anybody */
   HEAD_DEADLINE_MS = 10000,
   BODY_DEADLINE_MS = 30000,
-  STREAMED_DEADLINE_MS = 30000,         /* for so much of a body that is streamed, or for its end: ... */
+  STREAMED_DEADLINE_MS = 30000,        /* for so much of a body that is streamed, or for its end: ... */
   STREAMED_PROGRESS_BYTES = 64 * 1024, /* ... whatever there was of it before */
+  STREAMED_PIECE_BYTES = 64 * 1024,    /* at most, and then it is seen whether more of it fits */
   IDLE_DEADLINE_MS = 120000,
   DRAIN_DEADLINE_MS = 30000, /* a client that reads nothing for so long */
   LINK_DEADLINE_MS = 5000,   /* from connecting to the first frame */
@@ -252,8 +254,9 @@ struct node {
   struct list dirty;
   struct list runnable; /* of struct call, in the order in which they are worked at */
   size_t work_units;    /* left in this turn */
-  struct list put_off;  /* of struct node_stream, whose requests are large and not begun */
-  size_t large_bytes;   /* of bodies that may still be looked at in this turn */
+  struct list
+      put_off;        /* of struct node_stream, that have a request or an answer to be made in another turn */
+  size_t large_bytes; /* of such as are large, that may still be in this turn */
   size_t clients_n;
   struct node_stream *leader_stream;  /* from the leader, after its HELLO */
   struct node_stream *forward_stream; /* to the leader; NULL: none */
@@ -408,8 +411,8 @@ void call_wake(struct node *, struct call *);
 void call_went_on(struct call *, enum api_action);
 /* call->answer has the rest of its answer. */
 void call_done(struct call *);
-/* Ends it where it stands, and with it the connection. True: nothing of its answer has left, so call->answer, which
- * is empty, may get another. */
+/* Ends it where it stands, and with it the connection. True: nothing of its answer has left, so call->answer,
+ * which is empty, may get another. */
 bool call_stop(struct node *, struct call *);
 /* Moves the answers that are ready, in order, to the connection's output. */
 void calls_release(struct node *, struct node_stream *);
@@ -419,10 +422,16 @@ void calls_close(struct node *, struct node_stream *);
 void client_complete(struct node *, struct call *);
 /* A result of the replica came for it. */
 void client_result(struct node *, struct call *, struct replica_result *);
-/* Ends all works, and answers all reads that are due at once, with the reason why this node does not answer them. */
+/* Ends all works, and answers all reads that are due at once, with the reason why this node does not answer
+ * them. */
 void clients_abandon(struct node *);
 void works_begin_turn(struct node *);
-/* Works at what can be worked at, as long as there are units for it; true if there was anything. */
+/* A body or an answer of so many bytes was in this turn. */
+void turn_spend(struct node *, size_t bytes);
+/* There was so much of that that the stream is put off to another turn: client_continue() is called then. */
+bool turn_is_spent(struct node *, struct node_stream *);
+/* Goes on with what was put off, and works at what can be worked at, as far as this turn has room; true if
+ * there was anything. */
 bool works_tend(struct node *);
 /* There is more to do in another turn. */
 bool works_are_left(const struct node *);

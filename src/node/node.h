@@ -81,6 +81,7 @@ struct node_options {
   uint64_t wall_ms;         /* now, since 1970 */
   uint64_t compact_bytes;   /* see struct replica_options; 0: 64 MiB */
   uint32_t chunk_bytes_max; /* of an image in one frame; 0: 128 KiB */
+  size_t operations_per_turn; /* see struct replica_options */
   bool durable; /* storage is PERSIST effects and PERSISTED events; false: memory, which ends with the node */
   const struct node_restored *restored; /* durable: what it had under options.id; NULL: it is new */
 };

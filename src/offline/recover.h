@@ -3,9 +3,9 @@
  *
  * The new cluster's state is what the node would have if it led the next term, alone: every entry of its log
  * counts as committed, the last of them is a configuration of this one member, and all of it is in one
- * snapshot. Documents keep their revisions, and idempotency keys are remembered. Cluster and node get ids that nobody has seen: of the old ones
- * others may know, and may count on what was promised under them. disk_replace() puts it in place at one
- * stroke. */
+ * snapshot. Documents keep their revisions, and idempotency keys are remembered. Cluster and node get ids
+ * that nobody has seen: of the old ones others may know, and may count on what was promised under them.
+ * disk_replace() puts it in place at one stroke. */
 #ifndef CORACLE_OFFLINE_RECOVER_H
 #define CORACLE_OFFLINE_RECOVER_H
 

@@ -24,6 +24,7 @@ struct replica {
   struct store *store;
   struct coracle_raft_effects effects; /* of the last step */
   uint64_t applied, committed;
+  size_t operations_per_turn;
   size_t work_left, bytes_left; /* that may be applied in this turn */
   uint64_t established_by;      /* index of the last entry that establishes the cluster; 0: none does */
   struct queue queued;          /* of struct waiter: not yet proposed */
@@ -65,8 +66,8 @@ bool replica_next_result(struct replica *r, struct replica_result *result) {
 /* ---- Life ---- */
 
 enum {
-  TRAILING_SHARE = 4,                /* of the log, kept at a compaction for peers that are a little behind */
-  APPLIED_OPERATIONS_PER_TURN = 512, /* to one document each; an entry has up to COMMAND_BATCH_MAX */
+  TRAILING_SHARE = 4,        /* of the log, kept at a compaction for peers that are a little behind */
+  OPERATIONS_PER_TURN = 512, /* unless an option says otherwise; an entry has up to COMMAND_BATCH_MAX */
   APPLIED_BYTES_PER_TURN = 4 * 1024 * 1024,
 };
 
@@ -82,7 +83,9 @@ struct replica *replica_new(const struct replica_options *options) {
     abort();
   }
   r->store = store_new(options->store_key);
-  r->work_left = APPLIED_OPERATIONS_PER_TURN;
+  r->operations_per_turn =
+      options->operations_per_turn != 0 ? options->operations_per_turn : OPERATIONS_PER_TURN;
+  r->work_left = r->operations_per_turn;
   r->bytes_left = APPLIED_BYTES_PER_TURN;
   r->queued = QUEUE_OF(struct waiter);
   r->waiting = QUEUE_OF(struct waiter);
@@ -298,7 +301,7 @@ static bool is_established_for_good(const struct replica *r) {
 }
 
 void replica_begin_turn(struct replica *r) {
-  r->work_left = APPLIED_OPERATIONS_PER_TURN;
+  r->work_left = r->operations_per_turn;
   r->bytes_left = APPLIED_BYTES_PER_TURN;
   apply_committed(r);
   snapshots_tidy(&r->snapshots, r->raft, r->applied);

@@ -26,6 +26,7 @@ struct replica_options {
   /* A log of more payload bytes than this, and than an image of the store would have, is compacted to a
    * quarter of this. 0: 64 MiB; UINT64_MAX: never. */
   uint64_t compact_bytes;
+  size_t operations_per_turn; /* that are applied, to one document each; 0: 512 */
   bool durable; /* an image goes to storage before the log is compacted: replica_store_image() */
 };
 

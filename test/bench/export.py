@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""How fast a collection of many documents goes in and comes out as NDJSON, what memory that takes, and whether anything
-is late by it.
+"""How fast a collection of many documents goes in and comes out as NDJSON, what memory that takes, and whether
+anything is late by it.
 
     python3 test/bench/export.py BUILD/coracle [--documents 1000000]
 
-Three nodes on this machine. curl imports a million documents of 140 bytes at the leader, and exports them again from the
-leader and from a follower; what came out must be what went in. All the while the followers are asked every few
-milliseconds how old their state is: a heartbeat that is late shows there. Memory is the resident one of the node that
-imports or exports, beyond what it had before; an import's also beyond what it has when everything is at rest again, the
-documents and their log. The exit status is 1 if the bytes differ."""
+Three nodes on this machine. curl imports a million documents of 140 bytes at the leader, and exports them again
+from the leader and from a follower; what came out must be what went in. All the while the followers are asked
+every few milliseconds how old their state is: a heartbeat that is late shows there. Memory is the resident one of
+the node that imports or exports, beyond what it had before; an import's also beyond what it has when everything is
+at rest again, the documents and their log. The exit status is 1 if the bytes differ."""
 
 import argparse
 import filecmp
@@ -101,7 +101,8 @@ def measure(bench, documents):
 
     with Watch(leader, others) as watch:
         said = curl(
-            "-X", "POST", "-T", str(folder / "in"), "-H", f"Content-Type: {NDJSON}", "-H", "Prefer: return=minimal", url
+            "-X", "POST", "-T", str(folder / "in"),
+            "-H", f"Content-Type: {NDJSON}", "-H", "Prefer: return=minimal", url,
         )  # fmt: skip
     if said:
         raise Failure(f"lines failed: {said[:300]}")

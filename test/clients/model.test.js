@@ -1,15 +1,14 @@
-// A model of the API, a map in memory, against a live cluster: random sequences of requests, each at a random node, whose
-// every answer the model foretells (fast-check's model-based testing: a failure is shrunk to the shortest sequence that still
-// fails, and printed with its seed).
+// A model of the API, a map in memory, against a live cluster: random sequences of requests, each at a random
+// node, whose every answer the model foretells (fast-check's model-based testing: a failure is shrunk to the
+// shortest sequence that still fails, and printed with its seed).
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import mergePatch from 'json-merge-patch';
-import { applyPatch } from 'rfc6902';
 import { ask, JSON_PATCH, MERGE_PATCH } from './lib/client.js';
 import { withCluster } from './lib/cluster.js';
 import { equal } from './lib/json.js';
+import { mergePatched, patched } from './lib/oracles.js';
 import { SEED } from './lib/random.js';
 
 const cluster = withCluster();
@@ -21,17 +20,31 @@ const pathOf = (id) => encodeURIComponent(id);
 /** What is there: {id: {value, etag}}. `real` has the collection, and the ETags that were seen. */
 const freshModel = () => new Map();
 let runs = 0;
-const freshReal = () => ({ collection: `model-${SEED}-${process.pid}-${runs++}`, seen: ['"1"'] });
+const freshReal = () => ({ collection: `model-${SEED}-${process.pid}-${runs++}`, seen: ['"1"'], keys: 0 });
 
-/** The header of a condition, and whether it holds for what is there. A tag is the current one, or one seen before. */
+/** The header of a condition, and whether it holds for what is there. A tag is the current one, or one seen
+ *  before. */
 function conditionOf({ kind, pick }, now, real) {
   const old = real.seen[pick % real.seen.length];
   switch (kind) {
-    case 'match': return { header: { 'if-match': now?.etag ?? old }, operation: { if_match: now?.etag ?? old }, holds: now !== undefined };
-    case 'match old': return { header: { 'if-match': old }, operation: { if_match: old }, holds: now?.etag === old };
-    case 'match any': return { header: { 'if-match': '*' }, operation: { if_match: '*' }, holds: now !== undefined };
-    case 'none': return { header: { 'if-none-match': '*' }, operation: { if_none_match: '*' }, holds: now === undefined };
-    default: return { header: {}, operation: {}, holds: true };
+    case 'match':
+      return {
+        header: { 'if-match': now?.etag ?? old },
+        operation: { if_match: now?.etag ?? old },
+        holds: now !== undefined,
+      };
+    case 'match old':
+      return { header: { 'if-match': old }, operation: { if_match: old }, holds: now?.etag === old };
+    case 'match any':
+      return { header: { 'if-match': '*' }, operation: { if_match: '*' }, holds: now !== undefined };
+    case 'none':
+      return {
+        header: { 'if-none-match': '*' },
+        operation: { if_none_match: '*' },
+        holds: now === undefined,
+      };
+    default:
+      return { header: {}, operation: {}, holds: true };
   }
 }
 
@@ -44,12 +57,29 @@ class Command {
     return true;
   }
 
-  async ask(real, method, path, options) {
-    const node = cluster.nodes[this.drawn.node % cluster.nodes.length];
-    this.answer = await ask(node, method, path, options);
+  async ask(real, method, path, options = {}) {
+    const key = this.drawn.again ? { 'idempotency-key': `"${real.collection}-${real.keys++}"` } : {};
+    const once = (number) =>
+      ask(cluster.nodes[number % cluster.nodes.length], method, path, {
+        ...options,
+        headers: { ...options.headers, ...key },
+      });
+    this.answer = await once(this.drawn.node);
     const { etag } = this.answer.headers;
     if (etag && !real.seen.includes(etag)) real.seen.push(etag);
+    if (this.drawn.again) this.isReplay(await once(this.drawn.node + 1));
     return this.answer;
+  }
+
+  /** The answer to the same again, with the same key: it has done nothing, and says what the first time did.
+   *  */
+  isReplay(again) {
+    assert.equal(again.status, this.answer.status, `${this} again: ${again.text}`);
+    assert.equal(again.code, this.answer.code);
+    if (again.status >= 300) return;
+    assert.equal(again.headers['idempotency-replayed'], 'true', `${this} again`);
+    assert.equal(again.headers.etag, this.answer.headers.etag);
+    assert.equal(again.headers.location, this.answer.headers.location);
   }
 
   document(real, id = this.drawn.id) {
@@ -63,9 +93,14 @@ class Command {
   /** A write that has made `value` of the document. */
   stored(model, id, status, value) {
     this.is(status, 'stored');
-    assert.ok(equal(this.answer.json(), value), `${this}: ${this.answer.text} is not ${JSON.stringify(value)}`);
+    assert.ok(
+      equal(this.answer.json(), value),
+      `${this}: ${this.answer.text} is not ${JSON.stringify(value)}`,
+    );
     const before = model.get(id)?.etag;
-    assert.ok(before === undefined || Number(this.answer.headers.etag.slice(1, -1)) > Number(before.slice(1, -1)));
+    assert.ok(
+      before === undefined || Number(this.answer.headers.etag.slice(1, -1)) > Number(before.slice(1, -1)),
+    );
     model.set(id, { value, etag: this.answer.headers.etag });
   }
 
@@ -108,22 +143,20 @@ class Patch extends Command {
     const now = model.get(id);
     const { header, holds } = conditionOf(condition, now, real);
     const patch = operations ?? body;
-    await this.ask(real, 'PATCH', this.document(real), { body: patch, headers: { ...(operations ? JSON_PATCH : MERGE_PATCH), ...header } });
+    await this.ask(real, 'PATCH', this.document(real), {
+      body: patch,
+      headers: { ...(operations ? JSON_PATCH : MERGE_PATCH), ...header },
+    });
     if (now === undefined) {
       const isConditioned = 'if-match' in header;
       return this.is(isConditioned ? 412 : 404, 'there is nothing to patch');
     }
     if (!holds) return this.refused(now, 412);
-    const value = patched(now.value, patch);
-    if (value === undefined) return assert.ok([400, 409, 422].includes(this.answer.status), `${this}: ${this.answer.text}`);
+    const value = operations ? patched(now.value, operations) : mergePatched(now.value, body);
+    if (value === undefined)
+      return assert.ok([400, 409, 422].includes(this.answer.status), `${this}: ${this.answer.text}`);
     return this.stored(model, id, 200, value);
   }
-}
-
-function patched(value, patch) {
-  if (!Array.isArray(patch)) return mergePatch.apply(structuredClone(value), patch);
-  const copy = structuredClone(value);
-  return applyPatch(copy, patch).every((error) => error === null) ? copy : undefined;
 }
 
 class Delete extends Command {
@@ -143,7 +176,10 @@ class Get extends Command {
   async run(model, real) {
     const { id, condition } = this.drawn;
     const now = model.get(id);
-    const header = condition.kind === 'match old' && now ? { 'if-none-match': real.seen[condition.pick % real.seen.length] } : {};
+    const header =
+      condition.kind === 'match old' && now
+        ? { 'if-none-match': real.seen[condition.pick % real.seen.length] }
+        : {};
     await this.ask(real, 'GET', this.document(real), { headers: header });
     if (now === undefined) return this.is(404, 'there is nothing');
     assert.equal(this.answer.headers.etag, now.etag);
@@ -158,7 +194,13 @@ class List extends Command {
     await this.ask(real, 'GET', `/v1/collections/${real.collection}`);
     this.is(200, 'a list');
     const ids = [...model.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-    assert.ok(equal(this.answer.json(), ids.map((id) => model.get(id).value)), `${this}: ${this.answer.text}`);
+    assert.ok(
+      equal(
+        this.answer.json(),
+        ids.map((id) => model.get(id).value),
+      ),
+      `${this}: ${this.answer.text}`,
+    );
     assert.equal(this.answer.headers['x-total-count'], String(model.size));
   }
 }
@@ -173,27 +215,41 @@ class Drop extends Command {
 
 class Transaction extends Command {
   async run(model, real) {
-    const steps = this.drawn.steps.filter((step, i, all) => all.findIndex((other) => other.id === step.id) === i);
-    const judged = steps.map((step) => ({ ...step, now: model.get(step.id), ...conditionOf(step.condition, model.get(step.id), real) }));
+    const steps = this.drawn.steps.filter(
+      (step, i, all) => all.findIndex((other) => other.id === step.id) === i,
+    );
+    const judged = steps.map((step) => ({
+      ...step,
+      now: model.get(step.id),
+      ...conditionOf(step.condition, model.get(step.id), real),
+    }));
+    for (const one of judged.filter(({ method }) => method === 'patch'))
+      one.value = one.now && mergePatched(one.now.value, one.body);
     const operations = judged.map(({ id, method, body, operation }) => ({
-      method, path: `${real.collection}/${pathOf(id)}`, ...operation, ...(method === 'put' ? { body } : {}),
+      method,
+      path: `${real.collection}/${pathOf(id)}`,
+      ...operation,
+      ...(method === 'delete' ? {} : { body }),
     }));
     await this.ask(real, 'POST', '/v1/transactions', { body: { operations } });
-    const failed = judged.findIndex(({ holds, method, now }) => !holds || (method === 'delete' && now === undefined));
-    if (failed !== -1) {
-      this.is(409, `operation ${failed} fails`);
-      return assert.equal(this.answer.json().operation, failed, this.answer.text);
+    const failed = judged.flatMap(({ holds, method, now }, i) =>
+      !holds || (method !== 'put' && now === undefined) ? [i] : [],
+    );
+    if (failed.length > 0) {
+      this.is(409, `operations ${failed} fail`);
+      return assert.ok(failed.includes(this.answer.json().operation), this.answer.text);
     }
     this.is(200, 'all of it');
     const { results } = this.answer.json();
     assert.equal(results.length, judged.length);
-    judged.forEach(({ id, method, body, now }, i) => {
+    judged.forEach(({ id, method, body, now, value }, i) => {
       if (method === 'delete') {
         assert.equal(results[i].status, 204);
         model.delete(id);
       } else {
         assert.equal(results[i].status, now === undefined ? 201 : 200);
-        model.set(id, { value: { ...body, id }, etag: results[i].etag });
+        model.set(id, { value: value ?? { ...body, id }, etag: results[i].etag });
+        assert.ok(equal(results[i].body, model.get(id).value), this.answer.text);
       }
     });
   }
@@ -202,26 +258,34 @@ class Transaction extends Command {
 const number = fc.nat({ max: 9 });
 const id = fc.constantFrom(...IDS);
 const scalar = fc.oneof(number, fc.constantFrom('x', '', true, null, 1.5));
-const body = fc.dictionary(fc.constantFrom('n', 'm', 'a/b'), fc.oneof(scalar, fc.array(scalar, { maxLength: 2 }), fc.record({ n: scalar, m: scalar })), { maxKeys: 3 });
-const condition = fc.record({ kind: fc.constantFrom('', '', 'match', 'match old', 'match any', 'none'), pick: fc.nat({ max: 40 }) });
+const body = fc.dictionary(
+  fc.constantFrom('n', 'm', 'a/b'),
+  fc.oneof(scalar, fc.array(scalar, { maxLength: 2 }), fc.record({ n: scalar, m: scalar })),
+  { maxKeys: 3 },
+);
+const condition = fc.record({
+  kind: fc.constantFrom('', '', 'match', 'match old', 'match any', 'none'),
+  pick: fc.nat({ max: 40 }),
+});
 const pointer = fc.constantFrom('/n', '/m', '/a~1b', '/n/n', '/n/0', '/m/-', '/new');
 const operation = fc.oneof(
   fc.record({ op: fc.constantFrom('add', 'replace', 'test'), path: pointer, value: scalar }),
   fc.record({ op: fc.constant('remove'), path: pointer }),
   fc.record({ op: fc.constantFrom('move', 'copy'), from: pointer, path: pointer }),
 );
-const step = fc.record({ method: fc.constantFrom('put', 'put', 'delete'), id, body, condition });
+const step = fc.record({ method: fc.constantFrom('put', 'put', 'patch', 'delete'), id, body, condition });
+const again = fc.boolean(); // sent twice, with a key
 const drawn = (type, members) => fc.record({ node: number, ...members }).map((values) => new type(values));
 const commands = [
-  drawn(Put, { id, body, condition }),
-  drawn(Post, { id, body }),
-  drawn(Patch, { id, body, condition }),
-  drawn(Patch, { id, operations: fc.array(operation, { maxLength: 3 }), condition }),
-  drawn(Delete, { id, condition }),
+  drawn(Put, { id, body, condition, again }),
+  drawn(Post, { id, body, again }),
+  drawn(Patch, { id, body, condition, again }),
+  drawn(Patch, { id, operations: fc.array(operation, { maxLength: 3 }), condition, again }),
+  drawn(Delete, { id, condition, again }),
   drawn(Get, { id, condition }),
   drawn(List, {}),
-  drawn(Drop, {}),
-  drawn(Transaction, { steps: fc.array(step, { minLength: 1, maxLength: 4 }) }),
+  drawn(Drop, { again }),
+  drawn(Transaction, { steps: fc.array(step, { minLength: 1, maxLength: 4 }), again }),
 ];
 
 test(`${RUNS} random sequences of requests are answered as the model foretells`, async () => {

@@ -1,22 +1,40 @@
-// PATCH against other people's implementations: some thousand random documents and patches, drawn from a seed, applied
-// by the live cluster and by the npm packages rfc6902 (JSON Patch) and json-merge-patch. The results are the same
-// values, or both refuse; and whatever the patch did not touch is spelled as it was, which those packages cannot do.
+// PATCH against other people's implementations: some thousand random documents and patches, drawn from a
+// seed, applied by the live cluster and by the npm packages rfc6902 (JSON Patch) and json-merge-patch. The
+// results are the same values, or both refuse; and whatever the patch did not touch is spelled as it was,
+// which those packages cannot do.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import mergePatch from 'json-merge-patch';
-import { applyPatch } from 'rfc6902';
 import { ask, each, JSON_PATCH, MERGE_PATCH } from './lib/client.js';
 import { withCluster } from './lib/cluster.js';
 import { equal, spellings } from './lib/json.js';
+import { mergePatched, patched } from './lib/oracles.js';
 import { Dice, SEED } from './lib/random.js';
 
 const cluster = withCluster();
 const CASES = Number(process.env.CORACLE_CLIENTS_CASES ?? 2000); // of each kind
 
-// Names that pointers must escape, that look like indexes, that are long, and that are not ASCII. None of them is one
-// that JavaScript's objects have by themselves.
-const NAMES = ['a', 'b', 'c', '', 'a/b', 'm~n', '~1', '0', '1', '-', '01', ' ', 'é', '日本', '😀', 'n"q', 'x'.repeat(300)];
+// Names that pointers must escape, that look like indexes, that are long, and that are not ASCII. None of
+// them is one that JavaScript's objects have by themselves.
+const NAMES = [
+  'a',
+  'b',
+  'c',
+  '',
+  'a/b',
+  'm~n',
+  '~1',
+  '0',
+  '1',
+  '-',
+  '01',
+  ' ',
+  'é',
+  '日本',
+  '😀',
+  'n"q',
+  'x'.repeat(300),
+];
 
 let drawn = 0; // so that every scalar of a case can be told from every other
 
@@ -24,9 +42,19 @@ let drawn = 0; // so that every scalar of a case can be told from every other
 function scalar(dice) {
   drawn += 1;
   return dice.one([
-    () => `${drawn}.50`, () => `${drawn}.0`, () => `${drawn}e2`, () => `${drawn}E+1`, () => `-${drawn}.1e-3`,
-    () => `"\\u0061${drawn}"`, () => `"${drawn}\\/"`, () => `"é${drawn}\\u00e9\\ud83d\\ude00"`, () => `"\\t${drawn}"`,
-    () => 'true', () => 'null', () => 'false', () => '""',
+    () => `${drawn}.50`,
+    () => `${drawn}.0`,
+    () => `${drawn}e2`,
+    () => `${drawn}E+1`,
+    () => `-${drawn}.1e-3`,
+    () => `"\\u0061${drawn}"`,
+    () => `"${drawn}\\/"`,
+    () => `"é${drawn}\\u00e9\\ud83d\\ude00"`,
+    () => `"\\t${drawn}"`,
+    () => 'true',
+    () => 'null',
+    () => 'false',
+    () => '""',
   ])();
 }
 
@@ -36,9 +64,11 @@ function text(dice, depth) {
   const kind = depth > 0 ? dice.below(10) : 9;
   if (kind < 5) {
     const names = new Set(Array.from({ length: dice.below(5) }, () => dice.one(NAMES)));
-    return `{${space(dice)}${[...names].map((name) => `${JSON.stringify(name)}${space(dice)}:${space(dice)}${text(dice, depth - 1)}`).join(`,${space(dice)}`)}${space(dice)}}`;
+    const member = (name) => [JSON.stringify(name), ':', text(dice, depth - 1)].join(space(dice));
+    return `{${space(dice)}${[...names].map(member).join(`,${space(dice)}`)}${space(dice)}}`;
   }
-  if (kind < 8) return `[${space(dice)}${Array.from({ length: dice.below(4) }, () => text(dice, depth - 1)).join(',')}]`;
+  if (kind < 8)
+    return `[${space(dice)}${Array.from({ length: dice.below(4) }, () => text(dice, depth - 1)).join(',')}]`;
   return scalar(dice);
 }
 
@@ -53,7 +83,10 @@ function pointers(value, at = '') {
 function pointer(dice, known) {
   const base = dice.one(known);
   return dice.one([
-    base, base, base, `${base}/${dice.one(['a', 'b', '0', '1', '2', '-', '01', '', 'm~0n', 'a~1b', '日本'])}`,
+    base,
+    base,
+    base,
+    `${base}/${dice.one(['a', 'b', '0', '1', '2', '-', '01', '', 'm~0n', 'a~1b', '日本'])}`,
   ]);
 }
 
@@ -61,34 +94,13 @@ function operation(dice, known) {
   const op = dice.one(['add', 'add', 'remove', 'replace', 'replace', 'move', 'copy', 'test']);
   const path = JSON.stringify(pointer(dice, known));
   if (op === 'remove') return `{"op":"remove","path":${path}}`;
-  if (op === 'move' || op === 'copy') return `{"op":"${op}","from":${JSON.stringify(pointer(dice, known))},"path":${path}}`;
+  if (op === 'move' || op === 'copy')
+    return `{"op":"${op}","from":${JSON.stringify(pointer(dice, known))},"path":${path}}`;
   return `{"op":"${op}", "path":${path}, "value":${text(dice, 2)}}`;
 }
 
-/** Whether a pointer can lead somewhere in the value at all. rfc6902 does not ask: it follows what JavaScript has, such as the
- *  letters of a string, and members of an array by any name (RFC 6901, section 4, has indexes alone). */
-function leads(value, pointed, mayAppend) {
-  const tokens = pointed.split('/').slice(1).map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
-  return tokens.every((token, i) => {
-    const parent = value;
-    value = parent?.[token];
-    if (!Array.isArray(parent)) return parent === undefined || (parent !== null && typeof parent === 'object');
-    return /^(0|[1-9]\d*)$/.test(token) || (mayAppend && token === '-' && i === tokens.length - 1);
-  });
-}
-
-/** rfc6902's word: the value, or undefined where the patch does not apply. */
-function patched(value, patch) {
-  const copy = structuredClone(value);
-  for (const operation of patch) {
-    const adds = ['add', 'move', 'copy'].includes(operation.op);
-    if (!leads(copy, operation.path, adds) || !leads(copy, operation.from ?? '', false)) return undefined;
-    if (applyPatch(copy, [operation]).some((error) => error !== null)) return undefined;
-  }
-  return copy;
-}
-
-/** Which bytes may be in the result, judged by the tokens of values: all come from the document or the patch. */
+/** Which bytes may be in the result, judged by the tokens of values: all come from the document or the patch.
+ *  */
 function checkSpellings(told, result, ...sources) {
   const known = new Set(sources.flatMap(spellings));
   const foreign = spellings(result).filter((token) => !known.has(token));
@@ -100,15 +112,28 @@ async function compare(collection, number, document, patch, headers, expected) {
   const told = `seed ${SEED}, case ${number}\n  document ${document}\n  patch ${patch}`;
   const made = await ask(cluster.leader, 'PUT', path, { body: document });
   assert.ok([200, 201].includes(made.status), `${told}: ${made.text}`);
-  const answer = await ask(cluster.nodes[number % cluster.nodes.length], 'PATCH', path, { body: patch, headers });
+  const answer = await ask(cluster.nodes[number % cluster.nodes.length], 'PATCH', path, {
+    body: patch,
+    headers,
+  });
   if (expected === undefined) {
-    assert.ok([400, 409, 422].includes(answer.status), `${told}\n  is ${answer.status} ${answer.text}, and the oracle refuses`);
+    assert.ok(
+      [400, 409, 422].includes(answer.status),
+      `${told}\n  is ${answer.status} ${answer.text}, and the oracle refuses`,
+    );
     const now = await ask(cluster.leader, 'GET', path);
     assert.deepEqual(now.body, made.body, `${told}: refused, and changed`);
     return 'refused';
   }
-  assert.equal(answer.status, 200, `${told}\n  is ${answer.text}, and the oracle has ${JSON.stringify(expected)}`);
-  assert.ok(equal(answer.json(), expected), `${told}\n  is ${answer.text}, and the oracle has ${JSON.stringify(expected)}`);
+  assert.equal(
+    answer.status,
+    200,
+    `${told}\n  is ${answer.text}, and the oracle has ${JSON.stringify(expected)}`,
+  );
+  assert.ok(
+    equal(answer.json(), expected),
+    `${told}\n  is ${answer.text}, and the oracle has ${JSON.stringify(expected)}`,
+  );
   checkSpellings(told, answer.text, document, patch);
   return 'applied';
 }
@@ -123,22 +148,25 @@ async function run(t, collection, draw) {
   assert.ok(outcomes.applied > CASES / 4, 'too few patches apply to say much');
 }
 
-test(`${CASES} random JSON patches do what rfc6902 says`, (t) => run(t, 'json-patch', (dice, number) => {
-  const document = `{"id":"${number}","keep":0.10,"v":${text(dice, 3)}, "rest": 1.50e+3}`;
-  const value = JSON.parse(document);
-  const known = pointers(value.v, '/v');
-  const patch = `[${Array.from({ length: 1 + dice.below(3) }, () => operation(dice, known)).join(',')}]`;
-  return [document, patch, JSON_PATCH, patched(value, JSON.parse(patch))];
-}));
+test(`${CASES} random JSON patches do what rfc6902 says`, (t) =>
+  run(t, 'json-patch', (dice, number) => {
+    const document = `{"id":"${number}","keep":0.10,"v":${text(dice, 3)}, "rest": 1.50e+3}`;
+    const value = JSON.parse(document);
+    const known = pointers(value.v, '/v');
+    const patch = `[${Array.from({ length: 1 + dice.below(3) }, () => operation(dice, known)).join(',')}]`;
+    return [document, patch, JSON_PATCH, patched(value, JSON.parse(patch))];
+  }));
 
-test(`${CASES} random merge patches do what json-merge-patch says`, (t) => run(t, 'merge-patch', (dice, number) => {
-  const document = `{"id":"${number}","keep":0.10,"v":${text(dice, 3)}, "rest": 1.50e+3}`;
-  const patch = `{"v":${text(dice, 3)}${dice.chance(30) ? `,"new":${text(dice, 1)}` : ''}}`;
-  return [document, patch, MERGE_PATCH, mergePatch.apply(JSON.parse(document), JSON.parse(patch))];
-}));
+test(`${CASES} random merge patches do what json-merge-patch says`, (t) =>
+  run(t, 'merge-patch', (dice, number) => {
+    const document = `{"id":"${number}","keep":0.10,"v":${text(dice, 3)}, "rest": 1.50e+3}`;
+    const patch = `{"v":${text(dice, 3)}${dice.chance(30) ? `,"new":${text(dice, 1)}` : ''}}`;
+    return [document, patch, MERGE_PATCH, mergePatched(JSON.parse(document), JSON.parse(patch))];
+  }));
 
-test('a merge patch as plain JSON is the same', (t) => run(t, 'plain', (dice, number) => {
-  const document = `{"id":"${number}","v":${text(dice, 2)}}`;
-  const patch = `{"v":${text(dice, 2)}}`;
-  return [document, patch, {}, mergePatch.apply(JSON.parse(document), JSON.parse(patch))];
-}));
+test('a merge patch as plain JSON is the same', (t) =>
+  run(t, 'plain', (dice, number) => {
+    const document = `{"id":"${number}","v":${text(dice, 2)}}`;
+    const patch = `{"v":${text(dice, 2)}}`;
+    return [document, patch, {}, mergePatched(JSON.parse(document), JSON.parse(patch))];
+  }));

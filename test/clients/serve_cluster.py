@@ -1,10 +1,12 @@
-"""A cluster of three for the JavaScript suites, which cannot start one by themselves: lib/cluster.js runs this.
+"""A cluster of three for the JavaScript suites, which cannot start one by themselves: lib/cluster.js runs
+this.
 
     CORACLE_BIN=BUILD/coracle serve_cluster.py [OPTION...]
 
-Prints a line of JSON when the nodes, with these options, are one cluster, and obeys until its standard input ends; then
-it ends them, and exits with 0 if each of them ended well and no sanitizer or assertion had anything to say. Its commands
-are lines: "kill NAME" and "start NAME", each of which is answered with such a line."""
+Prints a line of JSON when the nodes, with these options, are one cluster, and obeys until its standard
+input ends; then it ends them, and exits with 0 if each of them ended well and no sanitizer or assertion
+had anything to say. Its commands are lines: "kill NAME" and "start NAME", each of which is answered with
+such a line."""
 
 import json
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "cluster"))
 
 from cluster import Cluster  # noqa: E402
+from node import BINARY  # noqa: E402
 
 
 def say(cluster):
@@ -40,6 +43,8 @@ def serve(folder):
 
 
 def main():
+    if not BINARY:
+        sys.exit("set CORACLE_BIN to the coracle binary to test")
     with tempfile.TemporaryDirectory(prefix="coracle-clients-") as folder:
         wrong = serve(folder)
     for line in wrong:

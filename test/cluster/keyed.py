@@ -1,14 +1,15 @@
-"""Clients whose every write has an Idempotency-Key and is sent again, at any node, until it is answered; and the account
-of what must have come of it: each key has taken effect once, or was refused once and has not.
+"""Clients whose every write has an Idempotency-Key and is sent again, at any node, until it is answered; and
+the account of what must have come of it: each key has taken effect once, or was refused once and has not.
 
     work = KeyedWork(nodes, seed=1)
     with work:                     # they write, and read
         ...                        # trouble
     work.check(documents)          # what documents.wait_same() gave
 
-What they write tells on itself when it is done twice, or in part: a POST makes a document with the key in it under an id
-that nobody chose; a PATCH appends the key to a list that all clients append to; a PUT of a document of its own is at the
-revision that it was answered with; a transaction takes one from an account, gives it to another, and leaves a receipt."""
+What they write tells on itself when it is done twice, or in part: a POST makes a document with the key in
+it under an id that nobody chose; a PATCH appends the key to a list that all clients append to; a PUT of a
+document of its own is at the revision that it was answered with; a transaction takes one from an account,
+gives it to another, and leaves a receipt."""
 
 import http.client
 import itertools
@@ -22,10 +23,12 @@ from client import DEADLINE_S, document_path, wait_until
 
 ANSWER_LIMIT_S = 3.0
 REDIRECTS_MAX = 3
+HASTY, HASTE_S = 0.1, (0.0005, 0.01)  # of the requests; they are given up so soon, and sent again
 RETRY_S = 0.02  # before the same is sent again
 RETRIES_MAX = 1000  # of one request; then something is wrong with the cluster
 LISTS, LIST_KEYS_MAX = 4, 100  # appended to at a time, and until another takes its place
 ACCOUNTS, BALANCE = 5, 1000
+KINDS = (("post", 20), ("put", 15), ("append", 30), ("transfer", 25), ("sum", 10))  # and their share
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 FAILURES = (OSError, http.client.HTTPException)
 
@@ -40,21 +43,26 @@ class Outcomes:
     def __init__(self):
         self.lock = threading.Lock()
         self.answers = {"post": {}, "put": {}, "append": {}, "transfer": {}}
-        self.refused = set()
+        self.refused = {}
+        self.sent = {}  # key: method, path, body, headers
         self.replayed = self.retried = self.in_flight = self.sums = 0
 
-    def note(self, kind, key, answer, tries):
+    def note(self, kind, key, sent, answer, tries):
         with self.lock:
+            self.sent[key] = sent
             self.retried += tries > 1
             self.replayed += answer.header("idempotency-replayed") == "true"
             if answer.status in (200, 201, 204):
                 self.answers[kind][key] = answer
             else:
-                self.refused.add(key)
+                self.refused[key] = answer
 
     def count(self):
         with self.lock:
             return sum(map(len, self.answers.values()))
+
+    def all(self):
+        return {**self.refused, **{key: a for answers in self.answers.values() for key, a in answers.items()}}
 
 
 class KeyedClient:
@@ -71,8 +79,7 @@ class KeyedClient:
     def _run(self):
         try:
             while not self.work.stopping.is_set():
-                kind = self.dice.choices(("post", "put", "append", "transfer", "sum"), (20, 15, 30, 25, 10))[0]
-                getattr(self, kind)()
+                getattr(self, self.dice.choices(*zip(*KINDS))[0])()
         except Exception as error:  # for the test's thread to raise
             self.failure = error
 
@@ -103,7 +110,8 @@ class KeyedClient:
         for name, change in zip(names, (-1, 1)):
             path, found = f"accounts/{name}", self._read(document_path("accounts", name))
             body = {"id": name, "n": found.json()["n"] + change}
-            operations.append({"method": "put", "path": path, "if_match": found.header("etag").strip('"'), "body": body})
+            etag = found.header("etag")
+            operations.append({"method": "put", "path": path, "if_match": etag, "body": body})
         receipt = {"from": names[0], "to": names[1]}
         operations.append({"method": "put", "path": f"receipts/{key}", "if_none_match": "*", "body": receipt})
         self.dice.shuffle(operations)
@@ -121,25 +129,28 @@ class KeyedClient:
     # ---- how
 
     def _write(self, kind, key, method, path, body, headers=None):
-        sent = {"Idempotency-Key": f'"{key}"', **(headers or {})}
+        sent = (method, path, json.dumps(body), {"Idempotency-Key": f'"{key}"', **(headers or {})})
         with self.work.in_flight():
-            answer, tries = self._until_answered(method, path, json.dumps(body), sent)
+            answer, tries = self._until_answered(*sent)
         refusals = (409, 412) if kind == "transfer" else ()
         if answer.status not in (200, 201, *refusals):
             raise Wrong(f"{method} {path} {body} with the key {key}, try {tries}: {answer}")
         if tries == 1 and answer.header("idempotency-replayed"):
             raise Wrong(f"{key} was sent once, and is answered as a retry: {answer}")
-        self.work.outcomes.note(kind, key, answer, tries)
+        self.work.outcomes.note(kind, key, sent, answer, tries)
 
     def _read(self, path):
         return self._until_answered("GET", path, None, {})[0]
 
     def _until_answered(self, method, path, body, headers):
         for number in range(1, RETRIES_MAX + 1):
-            answer = self._once(method, path, body, headers)
+            is_hasty = number == 1 and self.dice.random() < HASTY
+            limit_s = self.dice.uniform(*HASTE_S) if is_hasty else ANSWER_LIMIT_S
+            answer = self._once(method, path, body, headers, limit_s)
             if answer is not None and answer.status not in (307, 500, 503, 504) and not self._waits(answer):
                 return answer, number
-            self.work.pausing.wait(RETRY_S)
+            if not is_hasty:
+                self.work.pausing.wait(RETRY_S)
         raise Wrong(f"{method} {path} {headers}: no answer in {RETRIES_MAX} tries")
 
     def _waits(self, answer):
@@ -149,12 +160,12 @@ class KeyedClient:
             return True
         return False
 
-    def _once(self, method, path, body, headers):
+    def _once(self, method, path, body, headers, limit_s):
         node = self.dice.choice(self.work.nodes)
         host, port = node.host, node.port
         for _ in range(1 + REDIRECTS_MAX):
             try:
-                answer = client.request(port, method, path, body, headers, ANSWER_LIMIT_S, host)
+                answer = client.request(port, method, path, body, headers, limit_s, host)
             except FAILURES:
                 return None
             if answer.status != 307:
@@ -217,6 +228,16 @@ class KeyedWork:
     def in_flight(self):
         return Counted(self)
 
+    def replay(self, leader, dice, count):
+        """Sends so many of all that were answered once more: they do nothing, and are answered as before."""
+        before = self.outcomes.all()
+        for key in dice.sample(sorted(before), min(count, len(before))):
+            answer = leader.request(*self.outcomes.sent[key])
+            told = f"{key}: {answer}, and first {before[key]}"
+            etag = before[key].header("etag") if answer.status < 400 else None
+            assert (answer.status, answer.header("etag")) == (before[key].status, etag), told
+            assert answer.header("idempotency-replayed") == "true", told
+
     def check_clients(self):
         failures = [one.failure for one in self.clients if one.failure]
         assert not failures, failures
@@ -231,7 +252,8 @@ class KeyedWork:
         self.check_clients()
 
     def check(self, found):
-        """Everything is there that was answered, once, and nothing else. `found` is {(collection, id): (bytes, ETag)}."""
+        """Everything is there that was answered, once, and nothing else. `found` is {(collection, id):
+        (bytes, ETag)}."""
         documents = {name: json.loads(body) for name, (body, _) in found.items()}
         answers, etags = self.outcomes.answers, {name: etag for name, (_, etag) in found.items()}
         posted = sorted(d["key"] for (collection, _), d in documents.items() if collection == "posted")
@@ -260,8 +282,8 @@ class KeyedWork:
         o = self.outcomes
         counts = {kind: len(answers) for kind, answers in o.answers.items()}
         return (
-            f"{counts} took effect, {len(o.refused)} refused, {o.retried} retried of which {o.replayed} were replayed, "
-            f"{o.in_flight} found the first in flight; {o.sums} sums of accounts"
+            f"{counts} took effect, {len(o.refused)} refused, {o.retried} retried of which {o.replayed} were "
+            f"replayed, {o.in_flight} found the first in flight; {o.sums} sums of accounts"
         )
 
 

@@ -134,8 +134,8 @@ class ChunkedAnswer:
 
 
 def open_export(node, collection, query="", receive_bytes=None):
-    """A connection that has asked for an export and reads nothing yet; `receive_bytes` bounds what the kernel takes in
-    for it."""
+    """A connection that has asked for an export and reads nothing yet; `receive_bytes` bounds what the kernel takes
+    in for it."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if receive_bytes:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)

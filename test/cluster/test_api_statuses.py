@@ -1,6 +1,6 @@
-"""Statuses that take more to see than a request (test_api_matrix.py has those): a limit that is met, a leader without its
-followers, bodies and headers that are refused by every path. With the suites of test/clients it sees to it that each status of
-docs/openapi.json is seen (test/clients/statuses.js)."""
+"""Statuses that take more to see than a request (test_api_matrix.py has those): a limit that is met, a
+leader without its followers, bodies and headers that are refused by every path. With the suites of
+test/clients it sees to it that each status of docs/openapi.json is seen (test/clients/statuses.js)."""
 
 import itertools
 import threading
@@ -9,7 +9,8 @@ import pytest
 from client import request_bytes, wait_until
 from load import FAILURES
 
-COLLECTION, DOCUMENT, TRANSACTIONS = "/v1/collections/statuses", "/v1/collections/statuses/d", "/v1/transactions"
+COLLECTION, DOCUMENT = "/v1/collections/statuses", "/v1/collections/statuses/d"
+TRANSACTIONS = "/v1/transactions"
 OF_THE_NODE = ["/", "/livez", "/readyz", "/openapi.json", "/v1/cluster"]
 OF_DATA = ["/v1/collections", COLLECTION, DOCUMENT]
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -36,7 +37,8 @@ def test_what_every_path_refuses(shared_trio, path):
         assert leader.request(method, path, headers={"Host": "example.org"}).status == 403
         assert leader.request(method, path, headers={"Accept": "image/png"}).status == 406
     assert leader.request("OPTIONS", path).status == 204
-    assert leader.request("OPTIONS", path, headers={"Host": "example.org"}).status == 403
+    for every in (path, TRANSACTIONS):
+        assert leader.request("OPTIONS", every, headers={"Host": "example.org"}).status == 403
 
 
 def test_conditions_of_reads(shared_trio):
@@ -65,7 +67,8 @@ def test_replication_is_for_nodes(shared_trio):
         assert leader.request(method, path, headers={"Host": "example.org"}).status == 403
         assert leader.request(method, path + "?unknown=1").status == 400
     assert leader.request("GET", path, headers=upgrade).code == "token_missing"
-    assert leader.request("GET", path, headers={**upgrade, "Authorization": "Bearer " + "0" * 64}).code == "token_wrong"
+    wrong = {"Authorization": "Bearer " + "0" * 64}
+    assert leader.request("GET", path, headers={**upgrade, **wrong}).code == "token_wrong"
     assert leader.request("OPTIONS", path).status == 204
     assert leader.request("OPTIONS", path, headers={"Host": "example.org"}).status == 403
 
@@ -125,8 +128,8 @@ class Hammer:
 
 
 def test_followers_that_hang(make_cluster):
-    """Goal: while the followers of a leader do not answer, the same key is refused as under way; and what was proposed has an
-    unknown outcome when the leader gives up."""
+    """Goal: while the followers of a leader do not answer, the same key is refused as under way; and what
+    was proposed has an unknown outcome when the leader gives up."""
     cluster = make_cluster(3).start()
     leader, followers = cluster.wait_formed()
     leader.put("PATCH", "{}", "statuses")

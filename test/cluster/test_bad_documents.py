@@ -23,8 +23,7 @@ BODIES = {
     "duplicate key by escape": (b'{"a":1,"\\u0061":2}', "invalid_json"),
     "duplicate id": (b'{"id":"x","id":"x"}', "invalid_json"),
     "NaN": (b'{"a":NaN}', "invalid_json"),
-    "infinity": (b'{"a":1e400}', "invalid_json"),
-    "2^63": (b'{"a":9223372036854775808}', "invalid_json"),
+    "infinity": (b'{"a":Infinity}', "invalid_json"),
     "leading zero": (b'{"a":01}', "invalid_json"),
     "plus": (b'{"a":+1}', "invalid_json"),
     "no digit behind the point": (b'{"a":1.}', "invalid_json"),
@@ -36,8 +35,6 @@ BODIES = {
     "lone surrogate": (b'{"a":"\\ud800"}', "invalid_json"),
     "control character": (b'{"a":"\x01"}', "invalid_json"),
     "NUL": (b'{"a":"\0"}', "invalid_json"),
-    "escaped NUL": (b'{"a":"\\u0000"}', "invalid_json"),
-    "escaped NUL in a key": (b'{"\\u0000":1}', "invalid_json"),
     "bad escape": (b'{"a":"\\x"}', "invalid_json"),
     "65 levels": (b'{"a":' + b"[" * 64 + b"]" * 64 + b"}", "too_deep"),
     "100,000 levels": (b"[" * 100000, "too_deep"),
@@ -60,7 +57,10 @@ NAMES = {
     "id with DEL": ("PUT", "/v1/collections/items/a%7F", "{}", "invalid_id"),
     "id not UTF-8": ("PUT", "/v1/collections/items/%FF", "{}", "invalid_id"),
     "id overlong": ("PUT", "/v1/collections/items/%C0%AF", "{}", "invalid_id"),
-    "posted id a number": ("POST", "/v1/collections/items", '{"id":1}', "invalid_id"),
+    "posted id a fraction": ("POST", "/v1/collections/items", '{"id":1.0}', "invalid_id"),
+    "posted id with an exponent": ("POST", "/v1/collections/items", '{"id":1e2}', "invalid_id"),
+    "posted id -0": ("POST", "/v1/collections/items", '{"id":-0}', "invalid_id"),
+    "posted id true": ("POST", "/v1/collections/items", '{"id":true}', "invalid_id"),
     "posted id null": ("POST", "/v1/collections/items", '{"id":null}', "invalid_id"),
     "posted id empty": ("POST", "/v1/collections/items", '{"id":""}', "invalid_id"),
     "posted id dots": ("POST", "/v1/collections/items", '{"id":".."}', "invalid_id"),
@@ -71,7 +71,7 @@ NAMES = {
 
 CONTENT_TYPES = [
     "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx",
-    "application/merge-patch+json", "application/x-ndjson", "text/json", "json", "",
+    "application/merge-patch+json", "text/json", "json", "",
 ]  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def test_another_content_type(shared_trio, content_type):
 def test_no_content_type(shared_trio):
     leader, _ = shared_trio.wait_formed()
     with leader.connect() as connection:
-        connection.send(b"PUT /v1/collections/items/kept HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        connection.send(b"PUT /v1/collections/items/kept HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
         assert connection.answer().status == 415
         doubled = request_bytes("PUT", "/v1/collections/items/kept", "{}").replace(
             b"Content-Type: application/json", b"Content-Type: application/json\r\nContent-Type: text/plain"

@@ -9,7 +9,7 @@ DOCUMENT = b"/v1/collections/items/kept"
 BODY = b'{"id":"kept","changed":true}'
 
 
-def head(line, *headers, host=b"Host: x\r\n"):
+def head(line, *headers, host=b"Host: localhost\r\n"):
     return line + b"\r\n" + host + b"".join(h + b"\r\n" for h in headers) + b"\r\n"
 
 

@@ -140,8 +140,8 @@ def test_slow_headers_meet_a_deadline(make_cluster):
     with node.connect() as silent, node.connect() as trickle, node.connect() as idle:
         assert idle.request("GET", "/livez").status == 200
         begin = time.monotonic()
-        silent.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
-        trickle.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        silent.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        trickle.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
         trickling = threading.Event()
 
         def drip():

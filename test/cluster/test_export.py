@@ -1,30 +1,33 @@
-"""Exports by real clients: what comes out goes in again, as of one revision, to readers fast and slow; and nothing else
-notices."""
+"""Exports by real clients: what comes out goes in again, as of one revision, to readers fast and slow; and nobody
+else notices."""
 
 import threading
-import time
+from pathlib import Path
 
 from client import DEADLINE_S, document_path, wait_until
 from lines import (
     NDJSON,
     ChunkedAnswer,
     Watch,
-    collection_path,
     check_created,
+    collection_path,
     curl,
     export_lines,
     import_lines,
     make_lines,
     memory_bytes,
     open_export,
-    results_of,
     wait_settled,
 )
+from node import BINARY
 
 MANY = 30_000
 LARGE = 100_000  # documents; `make bench-export` has a million
-MEMORY_BYTES_MAX = 16 << 20
+SANITIZED = b"__asan_init" in Path(BINARY).read_bytes()
+# The address sanitizer keeps what was freed for a while, so that its use would be seen.
+MEMORY_BYTES_MAX = 512 << 20 if SANITIZED else 16 << 20
 HEARTBEAT_MS = 50
+SLACK_MS = 1000 if SANITIZED else 300  # of a busy machine
 
 
 def test_there_and_back(stored_trio):
@@ -123,15 +126,18 @@ def test_slow_readers_and_those_that_go(trio):
     assert grown < MEMORY_BYTES_MAX, grown
     for sock in socks[1:]:
         sock.close()
-    wait_until("there is room", lambda: leader.get(collection_path("items", "limit=1"), headers={"Accept": NDJSON}).status == 200)
+    one = collection_path("items", "limit=1")
+    wait_until("there is room", lambda: leader.get(one, headers={"Accept": NDJSON}).status == 200)
     assert answers[0].read_all() == lines
     socks[0].close()
 
 
 def test_nobody_notices(trio, measured):
     """Goal: importing and exporting a hundred thousand documents takes little memory beyond the documents, and no
-    heartbeat is late by it: a follower's state is never older than two heartbeats and what a slow machine adds."""
+    heartbeat is late by it: nobody is elected, and while it is exported a follower's state is never older than two
+    heartbeats and what a slow machine adds. (While it is imported, followers wait for their disks, too.)"""
     leader, followers = trio.wait_formed()
+    terms = trio.leaders_of_terms()
     lines = make_lines(LARGE)
     with Watch(leader, followers) as importing:
         assert import_lines(leader, "items", lines, options=["-H", "Prefer: return=minimal"]) == []
@@ -143,7 +149,8 @@ def test_nobody_notices(trio, measured):
             f"{what} of {LARGE} documents: resident memory grew by {watch.memory_growth >> 10} KiB, "
             f"state at most {max(watch.staleness_ms)} ms old in {len(watch.staleness_ms)} looks"
         )
-        assert max(watch.staleness_ms) <= 2 * HEARTBEAT_MS + 150, watch.staleness_ms
+    assert trio.leaders_of_terms() == terms
+    assert max(exporting.staleness_ms) <= 2 * HEARTBEAT_MS + SLACK_MS, exporting.staleness_ms
     assert exporting.memory_growth < MEMORY_BYTES_MAX
     # The documents, their log on the way to a snapshot, and what it takes.
     assert importing.memory_growth < 4 * len(lines) + MEMORY_BYTES_MAX

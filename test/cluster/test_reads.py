@@ -59,11 +59,11 @@ def test_a_stopped_leader_that_wakes(trio, measured):
         number += 1
         put_number(new, number)
         waiting = old.connect()  # in its backlog
-        waiting.send(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % ITEM.encode())
-        before.send(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % ITEM.encode())
+        waiting.send(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % ITEM.encode())
+        before.send(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % ITEM.encode())
         old.resume()
         fresh = old.connect()
-        fresh.send(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % ITEM.encode())
+        fresh.send(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % ITEM.encode())
         for connection in (fresh, before, waiting):
             answer = connection.answer()
             kinds[answer.status] = kinds.get(answer.status, 0) + 1
@@ -159,8 +159,8 @@ def test_clients_that_go_away(trio):
     for _ in range(200):
         connection = Connection(follower.port)
         connection.send(
-            b"GET %s?consistency=stale&min_revision=999999&wait_ms=1000 HTTP/1.1\r\nHost: x\r\n\r\n" % ITEM.encode()
-            + b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % ITEM.encode()
+            b"GET %s?consistency=stale&min_revision=999999&wait_ms=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n" % ITEM.encode()
+            + b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % ITEM.encode()
         )
         connection.socket.close()
     assert number_of(follower.get(ITEM)) == 1

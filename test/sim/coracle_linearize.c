@@ -7,8 +7,8 @@
  *     {"event":"invoke","op":0,"client":1,"time_us":17,"method":"put","document":"items/1","value":7}
  *     {"event":"return","op":0,"time_us":950,"outcome":"ok","revision":12}
  *
- * invoke   op counts them from 0. method: get, put, create, patch, delete. value: what a put, create or patch
- *          writes, a number from 1 that no other write to that document has. Optional: if_match (a revision),
+ * invoke   op counts them from 0. method: get, put, create, patch, delete, drop. value: what a put, create or
+ * patch writes, a number from 1 that no other write to that document has. Optional: if_match (a revision),
  *          if_match_any, if_none_match_any (true).
  * return   of that op; at most one. outcome: ok, not_found, conflict, precondition_failed, unknown, refused.
  *          Where the answer says so: revision, value (of a get, conflict or precondition_failed), absent
@@ -71,13 +71,11 @@ static int find_name(const char *const *names, size_t n, const char *name) {
 }
 
 static bool invoke(struct reader *r, const json_t *line, uint64_t op, uint64_t time_us) {
-  static const char *const methods[] = {[CLIENT_GET] = "get",
-                                        [CLIENT_PUT] = "put",
-                                        [CLIENT_CREATE] = "create",
-                                        [CLIENT_DELETE] = "delete",
-                                        [CLIENT_PATCH] = "patch"};
+  static const char *const methods[] = {
+      [CLIENT_GET] = "get",       [CLIENT_PUT] = "put",     [CLIENT_CREATE] = "create",
+      [CLIENT_DELETE] = "delete", [CLIENT_PATCH] = "patch", [CLIENT_DROP] = "drop"};
   int method = find_name(methods, sizeof methods / sizeof *methods, text_of(line, "method"));
-  if (method < 0) return wrong(r, "method must be get, put, create, patch or delete");
+  if (method < 0) return wrong(r, "method must be get, put, create, patch, delete or drop");
   if (op != r->sent_n) return wrong(r, "op must be %zu: the requests are counted from 0", r->sent_n);
   if (r->sent_n == OPERATIONS_MAX) return wrong(r, "there are more than %d operations", OPERATIONS_MAX);
 

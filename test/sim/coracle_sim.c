@@ -130,9 +130,9 @@ static struct arguments read_arguments(char **at) {
 
 static void print_counts(const uint64_t counts[COUNTS_N]) {
   printf("clients: %" PRIu64 " requests, %" PRIu64 " answered, %" PRIu64 " transactions, %" PRIu64
-         " patches; %" PRIu64 " keys, %" PRIu64 " sent again, %" PRIu64 " replayed\n",
+         " patches, %" PRIu64 " drops; %" PRIu64 " keys, %" PRIu64 " sent again, %" PRIu64 " replayed\n",
          counts[COUNT_REQUESTS], counts[COUNT_ANSWERED], counts[COUNT_TRANSACTIONS], counts[COUNT_PATCHES],
-         counts[COUNT_KEYS], counts[COUNT_RESENT], counts[COUNT_REPLAYED]);
+         counts[COUNT_DROPS], counts[COUNT_KEYS], counts[COUNT_RESENT], counts[COUNT_REPLAYED]);
 }
 
 static int run_one(const struct arguments *a) {

@@ -55,6 +55,9 @@ const char *client_operation_wrong(const struct client_operation *o) {
     return o->value == 0 ? NULL : "a GET has no value";
   case CLIENT_DELETE:
     return o->value == 0 ? NULL : "a DELETE has no value";
+  case CLIENT_DROP:
+    if (is_conditional(o)) return "a DROP has no conditions";
+    return o->value == 0 ? NULL : "a DROP has no value";
   case CLIENT_PATCH:
     if (o->if_none_match_any) return "a PATCH of what must not be there";
     return has_value ? NULL : "a PATCH needs a value";
@@ -70,11 +73,13 @@ const char *client_result_wrong(const struct client_operation *o, const struct c
     return tells ? "that outcome tells nothing of the document" : NULL;
   case CLIENT_OK:
     if (r->absent) return "ok, and there is no document";
+    if (o->method == CLIENT_DROP && r->revision != 0) return "a DROP tells no revision of a document";
     if (o->method == CLIENT_GET) return r->value != 0 ? NULL : "a GET that is ok needs a value";
     return r->value == 0 ? NULL : "only a GET that is ok has a value";
   case CLIENT_NOT_FOUND:
     if (tells) return "not_found tells nothing else";
-    return o->method == CLIENT_PUT || o->method == CLIENT_CREATE ? "not_found of a write" : NULL;
+    if (o->method == CLIENT_GET || o->method == CLIENT_PATCH || o->method == CLIENT_DELETE) return NULL;
+    return "not_found of a write";
   case CLIENT_CONFLICT:
     if (r->absent) return "a conflict, and there is no document";
     return o->method == CLIENT_CREATE ? NULL : "only a CREATE can have a conflict";

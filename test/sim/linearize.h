@@ -47,6 +47,7 @@ enum client_method {
   CLIENT_CREATE, /* POST: a put if there is none, else 409 */
   CLIENT_DELETE,
   CLIENT_PATCH, /* a put if there is one, else 404 */
+  CLIENT_DROP,  /* of the collection: a deletion if there is one, ok too if not; tells no revision */
 };
 
 struct client_operation {

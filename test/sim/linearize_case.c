@@ -44,7 +44,7 @@ static uint64_t next_beside(uint64_t after, const uint64_t *numbers, size_t n) {
  * it, may leave more room for those that follow. */
 static uint64_t choose_revision(const struct lin_case *c, const struct lin_op *op, size_t choice,
                                 uint64_t after) {
-  if (op->record->operation.method == CLIENT_DELETE) return next_beside(after, c->owned, c->owned_n);
+  if (lin_op_deletes(op)) return next_beside(after, c->owned, c->owned_n);
   uint64_t next = next_beside(after, c->mentioned, c->mentioned_n);
   if (choice == 0) return next;
   const struct lin_orphan *orphan = &c->orphans[choice - 1];
@@ -64,6 +64,7 @@ bool lin_step(const struct lin_case *c, const struct lin_op *op, size_t choice, 
   const struct client_result *r = &op->result;
   bool holds = condition_holds(o, s);
   bool finds_nothing = (o->method == CLIENT_DELETE || o->method == CLIENT_PATCH) && s->value == 0;
+  if (o->method == CLIENT_DROP && s->value == 0) return r->outcome == CLIENT_OK; /* nothing changes */
   switch (r->outcome) {
   case CLIENT_OK:
     if (o->method == CLIENT_GET) return s->value != 0 && told_truly(r, s);

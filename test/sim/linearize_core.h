@@ -82,10 +82,15 @@ static inline bool lin_op_writes(const struct lin_op *op) {
          (op->result.outcome == CLIENT_OK || op->result.outcome == CLIENT_UNKNOWN);
 }
 
+/* Nobody ever sees the revision that it gives. */
+static inline bool lin_op_deletes(const struct lin_op *op) {
+  return op->record->operation.method == CLIENT_DELETE || op->record->operation.method == CLIENT_DROP;
+}
+
 /* How many revisions this operation might get: the next that nobody named, or one of the orphans. Of
  * deletions nobody ever sees it. */
 static inline size_t lin_op_choices(const struct lin_case *c, const struct lin_op *op) {
-  bool free = lin_op_writes(op) && op->revision == 0 && op->record->operation.method != CLIENT_DELETE;
+  bool free = lin_op_writes(op) && op->revision == 0 && !lin_op_deletes(op);
   return free ? 1 + c->orphans_n : 1;
 }
 

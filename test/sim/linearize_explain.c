@@ -25,6 +25,8 @@ static const char *method_name(enum client_method method) {
     return "CREATE";
   case CLIENT_PATCH:
     return "PATCH";
+  case CLIENT_DROP:
+    return "DROP";
   case CLIENT_DELETE:
     break;
   }

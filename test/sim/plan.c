@@ -64,12 +64,14 @@ static void draw_disks(struct plan *plan, struct random *random) {
 /* From dice of their own: what else is drawn for a seed does not depend on them. */
 static void draw_writes(struct plan *plan) {
   static const unsigned keyed[] = {0, 0, 0, 50, 100}, transactions[] = {0, 0, 10, 40},
-                        patches[] = {0, 0, 30, 70};
+                        patches[] = {0, 0, 30, 70}, drops[] = {0, 0, 0, 1, 5}, applied[] = {0, 0, 0, 1, 2, 5};
   struct random random = {.state = plan->seed * 0xd1b54a32d192ed03u + 1};
   plan->keyed_percent = keyed[random_below(&random, sizeof keyed / sizeof keyed[0])];
   plan->transactions_percent =
       transactions[random_below(&random, sizeof transactions / sizeof transactions[0])];
   plan->patches_percent = patches[random_below(&random, sizeof patches / sizeof patches[0])];
+  plan->drops_percent = drops[random_below(&random, sizeof drops / sizeof drops[0])];
+  plan->operations_per_turn = applied[random_below(&random, sizeof applied / sizeof applied[0])];
   if (plan->keyed_percent > 0) plan->every_ms[FAULT_AGAIN] = draw_rate(&random, 200, 10000);
 }
 
@@ -122,8 +124,10 @@ void plan_print(const struct plan *plan, struct bytes *out) {
                plan->loss_percent, plan->double_percent, plan->late_percent, plan->late_ms, plan->delay_us);
   bytes_printf(out, "  %d clients, %d documents, a request every %u ms\n", plan->clients, plan->keys,
                plan->think_ms);
-  bytes_printf(out, "  of the writes %u %% have a key; %u %% transactions, %u %% patches\n",
-               plan->keyed_percent, plan->transactions_percent, plan->patches_percent);
+  bytes_printf(out, "  of the writes %u %% have a key; %u %% transactions, %u %% patches, %u %% drops\n",
+               plan->keyed_percent, plan->transactions_percent, plan->patches_percent, plan->drops_percent);
+  if (plan->operations_per_turn > 0)
+    bytes_printf(out, "  %u operations are applied in a turn\n", plan->operations_per_turn);
   if (plan->compact_bytes > 0)
     bytes_printf(out, "  logs of more than %u bytes are compacted; chunks of %u bytes\n", plan->compact_bytes,
                  plan->chunk_bytes_max);

@@ -39,7 +39,8 @@ static void begin(struct sim *s, uint64_t seed) {
                                                .values_once = true,
                                                .disk_us = s->plan.disk_us,
                                                .compact_bytes = s->plan.compact_bytes,
-                                               .chunk_bytes_max = s->plan.chunk_bytes_max});
+                                               .chunk_bytes_max = s->plan.chunk_bytes_max,
+                                               .operations_per_turn = s->plan.operations_per_turn});
   current_world = s->world;
   for (int i = 0; i < s->plan.nodes; i++) world_set_drift(s->world, i, s->plan.drift_ppm[i]);
   s->history = client_history_new();

@@ -20,7 +20,8 @@ enum {
   SIM_EVENTS = 20000, /* ... or so many events */
   CLIENTS_MAX = 6,
   KEYS_MAX = 8,
-  PARTS_MAX = 3, /* documents in a transaction */
+  TRANSACTION_MAX = 3, /* documents in one */
+  PARTS_MAX = KEYS_MAX,
 };
 
 enum fault {
@@ -56,7 +57,8 @@ struct plan {
   unsigned every_ms[FAULTS_N]; /* on average; 0: never */
   int clients, keys;
   unsigned keyed_percent; /* of the writes: they have an idempotency key */
-  unsigned transactions_percent, patches_percent;
+  unsigned transactions_percent, patches_percent, drops_percent;
+  unsigned operations_per_turn;            /* that a node applies; 0: as by default, which is all of them */
   unsigned think_ms;                       /* between two requests of a client, on average */
   unsigned compact_bytes, chunk_bytes_max; /* of logs and images; 0: as by default, which is never here */
   unsigned segment_bytes;                  /* of logs on disks */
@@ -79,7 +81,7 @@ struct worker {
   bool open, asking;
   struct asked_part parts[PARTS_MAX];
   size_t parts_n;
-  bool is_transaction, has_key;
+  bool is_transaction, is_drop, has_key;
   bool in_doubt; /* it was sent, and may have had an effect: to be sent again, with its key */
   bool again;    /* it is to be sent again */
   const char *method;
@@ -97,6 +99,7 @@ enum count {
   COUNT_REPLAYED, /* answered as one that was sent again, and had been decided before */
   COUNT_TRANSACTIONS,
   COUNT_PATCHES,
+  COUNT_DROPS,
   COUNTS_N,
 };
 

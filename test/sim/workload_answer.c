@@ -42,6 +42,12 @@ static void read_one(const struct worker *worker, const struct answer_seen *answ
   }
 }
 
+static void read_dropped(struct sim *s, const struct worker *worker, const struct answer_seen *answer,
+                         struct client_result results[PARTS_MAX]) {
+  WORLD_CHECK(s->world, answer->status == 204);
+  for (size_t i = 0; i < worker->parts_n; i++) results[i].outcome = CLIENT_OK;
+}
+
 /* ---- A transaction ---- */
 
 /* All of it took effect, as one entry of the log. The answer names that with each document that there is
@@ -110,7 +116,9 @@ enum workload_verdict workload_read(struct sim *s, const struct worker *worker,
     results[i] =
         (struct client_result){.outcome = verdict == WORKLOAD_REFUSED ? CLIENT_REFUSED : CLIENT_UNKNOWN};
   if (verdict != WORKLOAD_DECIDED) return verdict;
-  if (!worker->is_transaction)
+  if (worker->is_drop)
+    read_dropped(s, worker, answer, results);
+  else if (!worker->is_transaction)
     read_one(worker, answer, &results[0]);
   else if (answer->status == 200)
     read_done(worker, answer, results);

@@ -36,6 +36,12 @@ static struct asked_part *add_part(struct worker *worker, int document, enum cli
   return part;
 }
 
+/* All documents that there may be. */
+static void draw_drop(struct sim *s, struct worker *worker) {
+  worker->is_drop = true;
+  for (int i = 0; i < s->plan.keys; i++) add_part(worker, i, CLIENT_DROP);
+}
+
 static void draw_value(struct sim *s, struct asked_part *part) {
   const enum client_method method = part->operation.method;
   if (method != CLIENT_GET && method != CLIENT_DELETE) part->operation.value = ++s->values;
@@ -53,7 +59,7 @@ static void draw_one(struct sim *s, struct worker *worker) {
 
 /* Documents that stand beside each other. */
 static void draw_transaction(struct sim *s, struct worker *worker) {
-  const int most = s->plan.keys < PARTS_MAX ? s->plan.keys : PARTS_MAX;
+  const int most = s->plan.keys < TRANSACTION_MAX ? s->plan.keys : TRANSACTION_MAX;
   const int n = 2 + (int)sim_dice(s, (uint64_t)most - 1), first = (int)sim_dice(s, (uint64_t)s->plan.keys);
   worker->is_transaction = true;
   for (int i = 0; i < n; i++) {
@@ -102,16 +108,14 @@ static void write_transaction(struct worker *worker) {
 }
 
 static void write_one(struct worker *worker) {
-  static const char *const methods[] = {[CLIENT_GET] = "GET",
-                                        [CLIENT_PUT] = "PUT",
-                                        [CLIENT_CREATE] = "POST",
-                                        [CLIENT_DELETE] = "DELETE",
-                                        [CLIENT_PATCH] = "PATCH"};
+  static const char *const methods[] = {
+      [CLIENT_GET] = "GET",       [CLIENT_PUT] = "PUT",     [CLIENT_CREATE] = "POST",
+      [CLIENT_DELETE] = "DELETE", [CLIENT_PATCH] = "PATCH", [CLIENT_DROP] = "DELETE"};
   const struct asked_part *part = &worker->parts[0];
   const struct client_operation *asked = &part->operation;
   worker->method = methods[asked->method];
   snprintf(worker->target, sizeof worker->target, "/v1/collections/%s",
-           asked->method == CLIENT_CREATE ? COLLECTION : part->name);
+           asked->method == CLIENT_CREATE || worker->is_drop ? COLLECTION : part->name);
   put_document(&worker->body, part);
   if (asked->if_match != 0) bytes_printf(&worker->headers, "If-Match: \"%" PRIu64 "\"\r\n", asked->if_match);
   if (asked->if_match_any) bytes_append_string(&worker->headers, "If-Match: *\r\n");
@@ -127,10 +131,12 @@ static void write_key(struct sim *s, struct worker *worker) {
 /* What was asked before, if anything, was answered. */
 void workload_draw(struct sim *s, struct worker *worker) {
   worker->parts_n = 0;
-  worker->is_transaction = worker->in_doubt = worker->has_key = false;
+  worker->is_transaction = worker->is_drop = worker->in_doubt = worker->has_key = false;
   worker->headers.n = worker->body.n = 0;
   if (s->plan.keys > 1 && is_drawn(s, s->plan.transactions_percent))
     draw_transaction(s, worker);
+  else if (is_drawn(s, s->plan.drops_percent))
+    draw_drop(s, worker);
   else
     draw_one(s, worker);
   if (worker->is_transaction)
@@ -138,6 +144,7 @@ void workload_draw(struct sim *s, struct worker *worker) {
   else
     write_one(worker);
   s->counts[COUNT_TRANSACTIONS] += worker->is_transaction;
+  s->counts[COUNT_DROPS] += worker->is_drop;
   s->counts[COUNT_PATCHES] += worker->parts[0].operation.method == CLIENT_PATCH;
   const bool writes = worker->parts[0].operation.method != CLIENT_GET;
   worker->has_key = writes && is_drawn(s, s->plan.keyed_percent);

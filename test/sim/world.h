@@ -48,7 +48,8 @@ struct world_options {
   size_t connections_max; /* 0: 64 */
   uint64_t compact_bytes; /* of log, as in node_options */
   uint32_t chunk_bytes_max;
-  bool durable;     /* nodes have disks */
+  size_t operations_per_turn; /* likewise */
+  bool durable;               /* nodes have disks */
   bool disk_faults; /* ... on which processes end while they read, too, and which power cuts are tried on */
   uint64_t segment_bytes; /* of their logs; 0: 32 KiB */
   bool one_cluster;       /* a second one that anybody may count on is a failure */

@@ -260,6 +260,7 @@ static void fill_options(struct world *w, int node, struct node_options *options
                                    .follower_writes = w->options.follower_writes,
                                    .compact_bytes = w->options.compact_bytes,
                                    .chunk_bytes_max = w->options.chunk_bytes_max,
+                                   .operations_per_turn = w->options.operations_per_turn,
                                    .wall_ms = world_wall_ms(w),
                                    .durable = w->options.durable};
   options->expect = w->options.expect;

@@ -69,13 +69,14 @@ void client_open_limited(struct client *, uint64_t data_bytes_max);
 void client_open_with(struct client *, enum client_view, struct api_options);
 void client_close(struct client *);
 
-/* Sends METHOD TARGET with `headers` (each ending in CRLF) and `body` (NULL: none), and takes the answer. A request
- * that is worked at gets its slices, the rest of its body and its results. */
+/* Sends METHOD TARGET with `headers` (each ending in CRLF) and `body` (NULL: none), and takes the answer. A
+ * request that is worked at gets its slices, the rest of its body and its results. */
 void ask(struct client *, const char *method, const char *target, const char *headers, const char *body);
 void ask_bytes(struct client *, const char *method, const char *target, const char *headers,
                struct slice body);
 /* The same up to what api_request() says; then, as long as ask_on() returns true, one step further each. */
-void ask_begin(struct client *, const char *method, const char *target, const char *headers, struct slice body);
+void ask_begin(struct client *, const char *method, const char *target, const char *headers,
+               struct slice body);
 bool ask_on(struct client *);
 void ask_end(struct client *);
 /* Takes c->answer apart again after it was written by another function of api.h. */

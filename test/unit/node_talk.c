@@ -72,15 +72,16 @@ struct costs costs_of(struct world *w, int node) {
   for (struct list_link *at = list_first(streams); at != NULL; at = list_next(streams, at)) {
     const struct node_stream *stream = CONTAINER_OF(at, struct node_stream, link);
     if (stream->kind != STREAM_CLIENT) continue;
-    size_t out = stream->undrained_bytes + stream->out.n, in = stream->in.n;
+    size_t out = stream->undrained_bytes + stream->out.n, in = stream->in.n, body = 0;
     for (struct list_link *link = list_first(&stream->calls); link != NULL;
          link = list_next(&stream->calls, link)) {
       const struct call *call = CONTAINER_OF(link, struct call, link);
       out += call->answer.capacity;
-      in += call->api.body.n;
+      body += call->api.body.n;
     }
     if (out > most.out) most.out = out;
-    if (in > most.in) most.in = in;
+    if (in + body > most.in) most.in = in + body;
+    if (body > most.body) most.body = body;
   }
   return most;
 }
@@ -89,6 +90,7 @@ void note_costs(struct world *w, int node, struct costs *most) {
   const struct costs now = costs_of(w, node);
   if (now.out > most->out) most->out = now.out;
   if (now.in > most->in) most->in = now.in;
+  if (now.body > most->body) most->body = now.body;
 }
 
 void import(struct world *w, int documents, int bytes) {

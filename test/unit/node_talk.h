@@ -32,9 +32,10 @@ size_t lines_of(const struct bytes *text);
 /* Has the leader take so many documents of so many bytes into the collection "c". */
 void import(struct world *, int documents, int bytes);
 
-/* The most that one connection of a node has in memory: of what is answered, and of what came. */
+/* The most that one connection of a node has in memory: of what is answered, and of what came; of that, what
+ * was given to api/ as a body. */
 struct costs {
-  size_t out, in;
+  size_t out, in, body;
 };
 struct costs costs_of(struct world *, int node);
 void note_costs(struct world *, int node, struct costs *most);

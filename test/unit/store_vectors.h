@@ -1,5 +1,5 @@
-/* Commands and an image, byte for byte. A change of these is a change of the format of logs and snapshots, on disks
- * and between nodes. test_store_command.c and test_store_image.c hold the code to them,
+/* Commands and an image, byte for byte. A change of these is a change of the format of logs and snapshots, on
+ * disks and between nodes. test_store_command.c and test_store_image.c hold the code to them,
  * test/cluster/test_state_format.py an implementation of its own. */
 #ifndef CORACLE_TEST_STORE_VECTORS_H
 #define CORACLE_TEST_STORE_VECTORS_H

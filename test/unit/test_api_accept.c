@@ -40,6 +40,7 @@ static void what_is_liked_best_is_sent(void **state) {
       {"application/json;q=0, application/*", "application/x-ndjson"},
       {"*/*;q=0, application/json;q=0.1", "application/json"},
       {"application/*;q=0.1, */*;q=0.9, application/x-ndjson;q=0.2", "application/x-ndjson"},
+      {"application/json;q=0.9, application/json;q=0.1, application/x-ndjson;q=0.5", "application/json"},
       /* Equal weights: what was named more closely, else what was always sent. */
       {"application/x-ndjson, */*", "application/x-ndjson"},
       {"application/x-ndjson, application/json", "application/json"},
@@ -50,7 +51,8 @@ static void what_is_liked_best_is_sent(void **state) {
       /* What is malformed says nothing. */
       {"nonsense", "application/json"},
       {"application/json;q=2, application/x-ndjson;q=0.1", "application/x-ndjson"},
-      {"application/json;q=0.0001, application/x-ndjson;q=0.1", "application/x-ndjson"},
+      {"application/json;q=0.5000, application/x-ndjson;q=0.1", "application/x-ndjson"},
+      {"application/json;q=1.001, application/x-ndjson;q=0.1", "application/x-ndjson"},
       {"application/json;q=-1", "application/json"},
       {"application/json;q=", "application/json"},
       {"application/json;q=1.001", "application/json"},

@@ -147,6 +147,28 @@ static void beyond_the_limit_there_is_a_way_back(void **state) {
   client_close(&c);
 }
 
+/* Who has dropped a collection to make room was told that it is gone, and need not know that it goes bit by
+ * bit. */
+static void room_that_is_still_being_made_is_waited_for(void **state) {
+  (void)state;
+  struct client c;
+  open_limited(&c);
+  put(&c, 'a', LIMIT - NAMES);
+  struct store *store = (struct store *)(uintptr_t)replica_store(c.replica);
+  struct store_result result;
+  static const char drop[] = "\5c";
+  fake_replica_advance(c.replica, 1);
+  assert_int_equal(store_apply(store, replica_applied(c.replica), drop, sizeof drop - 1, &result), 0);
+  store_result_close(&result);
+  assert_true(store_is_busy(store));
+  ask(&c, "PUT", "/v1/collections/d/a", JSON, document(LIMIT / 2));
+  assert_problem(&c, 503, "busy");
+  while (!store_go_on(store, 1)) continue;
+  ask(&c, "PUT", "/v1/collections/d/a", JSON, document(LIMIT / 2));
+  assert_int_equal(c.status, 201);
+  client_close(&c);
+}
+
 /* ... for one that is committed later takes its room all the same. */
 static void what_is_not_applied_yet_counts(void **state) {
   (void)state;
@@ -177,6 +199,7 @@ int main(void) {
       cmocka_unit_test(the_documents_fill_their_room_to_the_byte),
       cmocka_unit_test(what_does_not_grow_them_is_taken),
       cmocka_unit_test(beyond_the_limit_there_is_a_way_back),
+      cmocka_unit_test(room_that_is_still_being_made_is_waited_for),
       cmocka_unit_test(what_is_not_applied_yet_counts),
       cmocka_unit_test(without_a_limit_nothing_is_refused),
   };

@@ -1,6 +1,6 @@
-/* Random writes of every kind, alone and in transactions, with conditions and with keys, against a model of
- * what they have to do: a few documents, each a number. After each request the answer is the one that the
- * model expects, and so are all documents. */
+/* Random writes of every kind, alone and in transactions, with conditions and with keys, while another client
+ * writes too, against a model of what they have to do: a few documents, each a number. After each request the
+ * answer is the one that the model expects, and so are all documents. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,8 +12,9 @@ enum {
   IDS = 4,
   DOCUMENTS = COLLECTIONS * IDS,
   OPERATIONS_MAX = 4,
-  KEYS = 40,     /* few enough to come again, by chance and as retries */
-  REQUESTS = 80, /* of a seed */
+  WRITES_BETWEEN_MAX = 3, /* during one request */
+  KEYS = 40,              /* few enough to come again, by chance and as retries */
+  REQUESTS = 80,          /* of a seed */
   SEEDS = 500,
 };
 
@@ -58,6 +59,9 @@ struct model {
   struct random random;
   struct document documents[DOCUMENTS];
   uint64_t applied;
+  unsigned writes_between;                                /* so many more of the other client's may come */
+  struct document earlier[WRITES_BETWEEN_MAX][DOCUMENTS]; /* as they were before each of those that came */
+  size_t earlier_n;
   struct remembered keys[KEYS];
   struct totals *totals;
 };
@@ -182,9 +186,10 @@ static void carry_out(struct model *m, const struct operation *op) {
   d->x = op->x;
 }
 
-/* The operation that a transaction fails of, or n: patches are judged before it goes into the log. */
-static size_t find_failed(const struct model *m, const struct operation *ops, size_t n) {
-  for (int round = 0; round < 3; round++) {
+/* The operation that a transaction fails of, or n: patches are judged before it goes into the log. (If they
+ * were by then, only what is judged there is asked for.) */
+static size_t find_failed(const struct model *m, const struct operation *ops, size_t n, bool is_in_log) {
+  for (int round = is_in_log ? 2 : 0; round < 3; round++) {
     for (size_t i = 0; i < n; i++) {
       const int status = status_of(&ops[i], &m->documents[ops[i].document]);
       const bool now = round == 0   ? ops[i].method == PATCH && status != 422
@@ -238,7 +243,6 @@ static void assert_documents(struct model *m, const char *request) {
     bytes_close(&body);
   }
   assert_int_equal(store_documents(store), n);
-  assert_int_equal(replica_applied(m->c.replica), m->applied);
 }
 
 /* ---- One request ---- */
@@ -250,6 +254,7 @@ struct request {
   bool is_logged;                     /* it comes to the log, so its key is remembered */
   struct operation operations[OPERATIONS_MAX];
   size_t operations_n;
+  bool is_transaction;
   bool is_drop;
   size_t dropped; /* the collection */
 };
@@ -266,10 +271,6 @@ static void choose_single(struct model *m, struct request *r) {
                  op->method == PATCH && op->is_json_patch ? "json-patch+json" : "json");
   write_condition(&r->headers, op);
   write_body(&r->body, op);
-  const int status = status_of(op, &m->documents[op->document]);
-  r->expected.status = status;
-  r->expected.revision = status == 200 || status == 201 ? m->applied + 1 : 0;
-  r->is_logged = op->method != PATCH || status == 200;
 }
 
 static void choose_transaction(struct model *m, struct request *r) {
@@ -285,29 +286,68 @@ static void choose_transaction(struct model *m, struct request *r) {
     write_operation(m, &r->body, &r->operations[i]);
   }
   bytes_append_string(&r->body, "]}");
-  const size_t failed = find_failed(m, r->operations, r->operations_n);
-  r->is_logged = failed == r->operations_n || r->operations[failed].method != PATCH;
-  r->expected.status = 200;
-  if (failed == r->operations_n) return;
-  r->expected.status = 409;
-  r->expected.failed = (int)failed;
-  r->expected.failed_status =
-      status_of(&r->operations[failed], &m->documents[r->operations[failed].document]);
+  r->is_transaction = true;
 }
 
 static void choose_drop(struct model *m, struct request *r) {
-  r->is_drop = r->is_logged = true;
+  r->is_drop = true;
   r->dropped = choose(m, COLLECTIONS);
   r->method = "DELETE";
   bytes_printf(&r->target, "/v1/collections/%s", collections[r->dropped]);
-  r->expected.status = 204;
+}
+
+/* What it has to be answered, if it is no replay, on the documents as they are without it. */
+static void expect(const struct model *m, struct request *r, bool is_in_log) {
+  const struct operation *op = &r->operations[0];
+  r->is_logged = true;
+  if (r->is_drop) {
+    r->expected.status = 204;
+  } else if (r->is_transaction) {
+    const size_t failed = find_failed(m, r->operations, r->operations_n, is_in_log);
+    r->expected.status = 200;
+    if (failed == r->operations_n) return;
+    op = &r->operations[failed];
+    r->is_logged = op->method != PATCH;
+    r->expected.status = 409;
+    r->expected.failed = (int)failed;
+    r->expected.failed_status = status_of(op, &m->documents[op->document]);
+  } else {
+    r->expected.status = status_of(op, &m->documents[op->document]);
+    r->is_logged = op->method != PATCH || r->expected.status == 200;
+    if (r->expected.status == 200 || r->expected.status == 201) r->expected.revision = m->applied;
+  }
 }
 
 static void apply(struct model *m, const struct request *r) {
-  m->applied++;
   if (r->expected.status >= 300) return;
   for (size_t i = 0; i < r->operations_n; i++) carry_out(m, &r->operations[i]);
   for (size_t i = 0; r->is_drop && i < IDS; i++) m->documents[r->dropped * IDS + i].revision = 0;
+}
+
+/* Before a slice of a request's work: another client's PUT. What is calculated has to be calculated again, so
+ * it is as if that had come first. */
+static void write_between(struct client *c) {
+  struct model *m = CONTAINER_OF(c, struct model, c);
+  struct bytes body = {0};
+  struct replica_result result;
+  if (m->writes_between == 0 || choose(m, 2)) return;
+  m->writes_between--;
+  const struct operation op = {
+      .method = PUT, .document = choose(m, DOCUMENTS), .has_id = true, .x = (int)choose(m, 10)};
+  write_document(&body, op.document, false, op.x);
+  const struct command command = {.type = COMMAND_PUT,
+                                  .collection = slice_of(collections[op.document / IDS]),
+                                  .id = slice_of(ids[op.document % IDS]),
+                                  .body = slice_of_bytes(&body)};
+  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(&command));
+  command_encode(&command, entry->data);
+  replica_propose(c->replica, entry, 0, c);
+  assert_true(fake_replica_finish(c->replica, REPLICA_APPLIED, &result));
+  store_result_close(&result.store);
+  bytes_close(&body);
+  m->applied = replica_applied(c->replica);
+  memcpy(m->earlier[m->earlier_n++], m->documents, sizeof m->documents);
+  carry_out(m, &op);
 }
 
 static void request_close(struct request *r) {
@@ -320,6 +360,36 @@ static void end_with_nul(struct bytes *text) {
   bytes_append(text, "", 1);
 }
 
+static bool is_answered(struct client *c, const struct remembered *expected) {
+  if (c->status != expected->status) return false;
+  if (expected->failed_status == 0) return true;
+  json_t *body = body_json(c), *problem = json_object_get(body, "problem");
+  const bool is_it = json_integer_value(json_object_get(body, "operation")) == expected->failed &&
+                     json_integer_value(json_object_get(problem, "status")) == expected->failed_status;
+  json_decref(body);
+  return is_it;
+}
+
+/* What was refused without the log was so when it was read, which may have been before the other's writes.
+ * What is in the log comes behind them: a transaction fails there of what is wrong then, also if its patches
+ * would have to be calculated again. */
+static void expect_answer(struct model *m, struct request *r) {
+  struct document now[DOCUMENTS];
+  memcpy(now, m->documents, sizeof now);
+  for (size_t i = 0; i < m->earlier_n; i++) {
+    r->expected = (struct remembered){0};
+    memcpy(m->documents, m->earlier[i], sizeof now);
+    expect(m, r, false);
+    memcpy(m->documents, now, sizeof now);
+    if (!r->is_logged && is_answered(&m->c, &r->expected)) return;
+  }
+  r->expected = (struct remembered){0};
+  expect(m, r, false);
+  if (r->is_logged || m->earlier_n == 0 || is_answered(&m->c, &r->expected)) return;
+  r->expected = (struct remembered){0};
+  expect(m, r, true);
+}
+
 /* Sends it with or without a key, and says whether the answer is right. */
 static void send(struct model *m, struct request *r, struct remembered *key, const char *text) {
   const bool is_minimal = choose(m, 4) == 0;
@@ -328,11 +398,13 @@ static void send(struct model *m, struct request *r, struct remembered *key, con
   if (key != NULL) bytes_printf(&headers, "Idempotency-Key: key %u\r\n", (unsigned)(key - m->keys));
   if (is_minimal) bytes_append_string(&headers, "Prefer: return=minimal\r\n");
   end_with_nul(&headers);
+  m->writes_between = choose(m, WRITES_BETWEEN_MAX + 1);
+  m->earlier_n = 0;
   m->c.budget = choose(m, 2) ? 0 : 1 + choose(m, 64);
   ask(&m->c, r->method, (char *)r->target.data, (char *)headers.data,
       r->body.n > 1 ? (char *)r->body.data : NULL);
   bytes_close(&headers);
-
+  m->applied = replica_applied(m->c.replica);
   if (key != NULL && key->request != NULL) {
     if (strcmp(key->request, text) == 0) {
       assert_answer(m, key, is_minimal, true, text);
@@ -343,6 +415,7 @@ static void send(struct model *m, struct request *r, struct remembered *key, con
     }
     return;
   }
+  expect_answer(m, r);
   if (r->is_logged) apply(m, r);
   assert_answer(m, &r->expected, is_minimal, false, text);
   if (key == NULL || !r->is_logged) return;
@@ -382,6 +455,7 @@ static void model_open(struct model *m, uint64_t seed, struct totals *totals) {
   *m = (struct model){.random = {seed}, .totals = totals};
   client_open(&m->c, LEADER, API_REDIRECT);
   m->applied = replica_applied(m->c.replica);
+  m->c.between = write_between;
 }
 
 static void model_close(struct model *m) {

@@ -1,6 +1,5 @@
-/* PATCH on a leader: merge patches and JSON patches, with the conditions, refusals and retries of a write;
- * what is calculated again because another write came in between. (How patches are calculated:
- * test_json_patch, test_json_merge_patch.) */
+/* PATCH on a leader: merge patches and JSON patches, with the conditions, refusals and retries of a write.
+ * (How patches are calculated: test_json_patch, test_json_merge_patch.) */
 #include <stdlib.h>
 
 #include "api_client.h"
@@ -292,103 +291,6 @@ static void there_has_to_be_a_document(void **state) {
   client_close(&c);
 }
 
-/* ---- Other writes in between ---- */
-
-static unsigned writes_between; /* so many of the next slices have another write before them */
-
-/* Another client's write of a counter, which counts on from what is there. */
-static void write_between(struct client *c) {
-  char body[64];
-  struct replica_result result;
-  if (writes_between == 0) return;
-  writes_between--;
-  const uint64_t revision = store_revision(replica_store(c->replica));
-  sprintf(body, "{\"id\":\"a\",\"other\":%u}", (unsigned)revision);
-  const struct command command = {
-      .type = COMMAND_PUT, .collection = slice_of("items"), .id = slice_of("a"), .body = slice_of(body)};
-  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(&command));
-  command_encode(&command, entry->data);
-  replica_propose(c->replica, entry, 0, c);
-  assert_true(fake_replica_finish(c->replica, REPLICA_APPLIED, &result));
-  store_result_close(&result.store);
-}
-
-/* None of them is lost, and neither is the patch: it is applied to what they have left. */
-static void it_is_calculated_again(void **state) {
-  (void)state;
-  struct client c;
-  open_with(&c, "{\"x\":0}");
-  c.between = write_between;
-  writes_between = 3;
-  ask(&c, "PATCH", A, MERGE, "{\"x\":1}");
-  assert_int_equal(c.status, 200);
-  assert_int_equal(writes_between, 0);
-  assert_string_equal(
-      c.body, "{\"id\":\"a\",\"other\":21,\"x\":1}"); /* 17, then a write and a failed patch by turns */
-  assert_document(&c, "{\"id\":\"a\",\"other\":21,\"x\":1}", "\"24\"");
-  client_close(&c);
-}
-
-static void not_for_ever(void **state) {
-  (void)state;
-  struct client c;
-  open_with(&c, "{}");
-  c.between = write_between;
-  writes_between = 100;
-  ask(&c, "PATCH", A, MERGE, "{\"x\":1}");
-  assert_problem(&c, 409, "write_conflict");
-  assert_int_equal(writes_between, 100 - 16);
-  client_close(&c);
-}
-
-static void a_condition_is_judged_again(void **state) {
-  (void)state;
-  struct client c;
-  open_with(&c, "{}");
-  c.between = write_between;
-  writes_between = 1;
-  ask(&c, "PATCH", A, MERGE "If-Match: \"17\"\r\n", "{\"x\":1}");
-  assert_problem(&c, 412, "precondition_failed");
-  assert_header(&c, "ETag", "\"18\"");
-  assert_non_null(strstr(c.body, "\"current\":{\"id\":\"a\",\"other\":17}"));
-  client_close(&c);
-}
-
-static void so_is_a_test(void **state) {
-  (void)state;
-  struct client c;
-  open_with(&c, "{\"other\":1}");
-  c.between = write_between;
-  writes_between = 1;
-  ask(&c, "PATCH", A, PATCH,
-      "[{\"op\":\"test\",\"path\":\"/other\",\"value\":1},{\"op\":\"add\",\"path\":\"/x\",\"value\":1}]");
-  assert_problem(&c, 422, "patch_test_failed");
-  assert_document(&c, "{\"id\":\"a\",\"other\":17}", "\"18\"");
-  client_close(&c);
-}
-
-static void delete_between(struct client *c) {
-  struct replica_result result;
-  const struct command command = {
-      .type = COMMAND_DELETE, .collection = slice_of("items"), .id = slice_of("a")};
-  struct coracle_raft_entry *entry = coracle_raft_entry_new(CORACLE_RAFT_COMMAND, command_size(&command));
-  command_encode(&command, entry->data);
-  replica_propose(c->replica, entry, 0, c);
-  assert_true(fake_replica_finish(c->replica, REPLICA_APPLIED, &result));
-  store_result_close(&result.store);
-}
-
-/* What was deleted is not brought back. */
-static void a_deletion_is_seen(void **state) {
-  (void)state;
-  struct client c;
-  open_with(&c, "{}");
-  c.between = delete_between;
-  ask(&c, "PATCH", A, MERGE, "{\"x\":1}");
-  assert_problem(&c, 404, "document_not_found");
-  client_close(&c);
-}
-
 /* ---- Retries ---- */
 
 static void a_key_makes_it_take_effect_once(void **state) {
@@ -408,20 +310,6 @@ static void a_key_makes_it_take_effect_once(void **state) {
   assert_document(&c, "{\"id\":\"a\",\"n\":2}", "\"18\"");
   ask(&c, "PATCH", A, MERGE KEY, "{\"n\":3}");
   assert_problem(&c, 422, "idempotency_key_reused");
-  client_close(&c);
-}
-
-static void a_key_comes_along_to_each_attempt(void **state) {
-  (void)state;
-  struct client c;
-  open_with(&c, "{\"x\":0}");
-  c.between = write_between;
-  writes_between = 2;
-  ask(&c, "PATCH", A, MERGE KEY, "{\"x\":1}");
-  assert_int_equal(c.status, 200);
-  ask(&c, "PATCH", A, MERGE KEY, "{\"x\":1}");
-  assert_int_equal(c.status, 200);
-  assert_header(&c, "Idempotency-Replayed", "true");
   client_close(&c);
 }
 
@@ -467,48 +355,6 @@ static void without_a_leader_it_is_refused(void **state) {
   client_close(&c);
 }
 
-/* ---- Many at once ---- */
-
-enum { CALLS = 20, PLACES = 16 };
-
-/* Each takes a place while it is calculated, and gives it back however it ends. */
-static void a_few_are_calculated_at_a_time(void **state) {
-  (void)state;
-  struct client c[CALLS];
-  size_t calculated = 0;
-  open_with(&c[0], "{\"x\":[1,2,3]}");
-  for (size_t i = 1; i < CALLS; i++) {
-    c[i] = c[0];
-    c[i].sent = c[i].answer = c[i].piece = (struct bytes){0};
-    c[i].call = (struct api_call){0};
-  }
-  for (size_t i = 0; i < CALLS; i++) {
-    c[i].budget = 40;
-    ask_begin(&c[i], "PATCH", A, PATCH, slice_of("[{\"op\":\"add\",\"path\":\"/x/0\",\"value\":[0]}]"));
-    assert_true(ask_on(&c[i])); /* it is read ... */
-  }
-  for (size_t i = 0; i < CALLS; i++) {
-    assert_true(ask_on(&c[i])); /* ... and begins, if there is a place */
-    assert_int_equal(c[i].next, API_WORKING);
-  }
-  for (size_t i = 0; i < PLACES; i++) assert_true(api_cancel(c[i].replica, &c[i].call));
-  for (size_t i = PLACES; i < CALLS; i++) {
-    while (ask_on(&c[i])) continue;
-    ask_end(&c[i]);
-    calculated += c[i].status == 200;
-  }
-  assert_int_equal(calculated, CALLS - PLACES);
-  for (size_t i = 1; i < CALLS; i++) {
-    api_call_close(&c[i].call);
-    bytes_close(&c[i].sent);
-    bytes_close(&c[i].answer);
-    bytes_close(&c[i].piece);
-  }
-  /* 18 by the first, and two each by those whose base it, or one of them, has moved. */
-  assert_document(&c[0], "{\"id\":\"a\",\"x\":[[0],[0],[0],[0],1,2,3]}", "\"24\"");
-  client_close(&c[0]);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(members_not_named_keep_their_bytes),
@@ -525,16 +371,9 @@ int main(void) {
       cmocka_unit_test(the_limits_hold),
       cmocka_unit_test(conditions_are_judged_on_what_is_patched),
       cmocka_unit_test(there_has_to_be_a_document),
-      cmocka_unit_test(it_is_calculated_again),
-      cmocka_unit_test(not_for_ever),
-      cmocka_unit_test(a_condition_is_judged_again),
-      cmocka_unit_test(so_is_a_test),
-      cmocka_unit_test(a_deletion_is_seen),
       cmocka_unit_test(a_key_makes_it_take_effect_once),
-      cmocka_unit_test(a_key_comes_along_to_each_attempt),
       cmocka_unit_test(a_key_is_free_after_a_refusal),
       cmocka_unit_test(without_a_leader_it_is_refused),
-      cmocka_unit_test(a_few_are_calculated_at_a_time),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,6 +161,20 @@ static void one_that_fails_fails_all(void **state) {
   client_close(&c);
 }
 
+/* However they are spelled. */
+static void members_may_be_escaped(void **state) {
+  (void)state;
+  struct client c;
+  client_open(&c, LEADER, API_REDIRECT);
+  transact(&c,
+           "{\"\\u006d\\u0065\\u0074\\u0068\\u006f\\u0064\":\"\\u0070ut\",\"path\":\"items/a\",\"body\":{},"
+           "\"\\u0069\\u0066\\u005f\\u006e\\u006f\\u006e\\u0065\\u005f\\u006d\\u0061\\u0074\\u0063\\u0068\":"
+           "\"\\u002a\"}");
+  assert_int_equal(c.status, 200);
+  assert_document(&c, ITEMS "/a", "\"17\"", "{\"id\":\"a\"}");
+  client_close(&c);
+}
+
 /* Each is judged on the documents as they were before the transaction. */
 static void conditions_that_hold(void **state) {
   (void)state;
@@ -320,11 +334,17 @@ static void there_are_128_operations_at_most(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(all_of_them_take_effect),  cmocka_unit_test(a_post_gets_an_id),
-      cmocka_unit_test(minimal_is_204),           cmocka_unit_test(paths_are_spelled_as_in_a_url),
-      cmocka_unit_test(one_that_fails_fails_all), cmocka_unit_test(conditions_that_hold),
-      cmocka_unit_test(bodies_that_are_none),     cmocka_unit_test(operations_that_are_none),
-      cmocka_unit_test(a_patch_that_is_none),     cmocka_unit_test(there_are_128_operations_at_most),
+      cmocka_unit_test(all_of_them_take_effect),
+      cmocka_unit_test(a_post_gets_an_id),
+      cmocka_unit_test(minimal_is_204),
+      cmocka_unit_test(paths_are_spelled_as_in_a_url),
+      cmocka_unit_test(one_that_fails_fails_all),
+      cmocka_unit_test(members_may_be_escaped),
+      cmocka_unit_test(conditions_that_hold),
+      cmocka_unit_test(bodies_that_are_none),
+      cmocka_unit_test(operations_that_are_none),
+      cmocka_unit_test(a_patch_that_is_none),
+      cmocka_unit_test(there_are_128_operations_at_most),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@ struct values {
   uint64_t timeout_ms;
   const char *name;
   const char *data_dir;
+  const char *motto;
   enum colour colour;
   bool once;
 };
@@ -86,6 +87,14 @@ static const struct option table[] = {
      .min = 1,
      .max = 100,
      .help = "Which folder."},
+    {.name = "motto",
+     .kind = OPTION_TEXT,
+     .offset = FIELD(motto),
+     .value = "WORDS",
+     .min = 1,
+     .max = 9,
+     .allowed = "words, such as 'slow'",
+     .help = "What for."},
     {.name = "colour",
      .kind = OPTION_CHOICE,
      .offset = FIELD(colour),
@@ -263,6 +272,8 @@ static void test_limits_are_allowed_and_what_is_beyond_is_not(void **state) {
       {"--colour gree", "coracle try: --colour gree is not one of red|green|blue"},
       {"--colour red|green", "coracle try: --colour red|green is not one of red|green|blue"},
       {"--data-dir=", "coracle try: --data-dir '' is not 1 to 100 bytes"},
+      {"--motto=", "coracle try: --motto '' is not words, such as 'slow'"},
+      {"--motto fast,slow!", "coracle try: --motto fast,slow! is not words, such as 'slow'"},
       {"--beat-ms 500", "coracle try: beat not below timeout"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) expect_error(cases[i].line, cases[i].expected);
@@ -335,6 +346,7 @@ static void test_help(void **state) {
   assert_non_null(
       strstr(help, "\n  --beat-ms MS\n      How often. Default: 50. Allowed: a number from 1 to 10000. "));
   assert_non_null(strstr(help, "\n  --name NAME\n      Who. Default: the host's."));
+  assert_non_null(strstr(help, "\n  --motto WORDS\n      What for. Allowed: words, such as 'slow'. Environment: "));
   assert_non_null(strstr(help, "\n  --colour red|green|blue\n      Which colour. Default: green."));
   assert_non_null(strstr(help, "\n  --once\n      No more than once. Environment: CORACLE_ONCE.\n"));
   assert_non_null(strstr(help, "CORACLE_BEAT_MS."));

@@ -199,6 +199,42 @@ static void it_is_known_what_is_waited_for(void **state) {
   trace_close(&t);
 }
 
+/* The answer to a request that failed may depend on what was read of it, and on nothing of the one before. */
+static void headers_of_what_failed_are_known(void **state) {
+  (void)state;
+#define FIRST "GET / HTTP/1.1\r\nHost: h\r\nOrigin: http://first\r\n\r\n"
+  static const struct {
+    const char *input;
+    size_t headers_n;
+    const char *origin;
+  } rows[] = {
+      {FIRST "PUT / HTTP/1.1\r\nOrigin: http://o\r\nHost: h\r\nContent-Length: 33\r\n\r\n", 3, "http://o"},
+      {FIRST "PUT / HTTP/1.1\r\nOrigin: http://o\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 3,
+       "http://o"},
+      {FIRST "PUT / HTTP/1.1\r\nOrigin: http://o\r\nBad Header: x\r\n", 1, "http://o"},
+      {FIRST "PUT / HTTP/1.1\r\nHost: h\r\n\tfolded\r\nOrigin: http://o\r\n", 1, NULL},
+      {FIRST "PUT / HTTP/2.0\r\n", 0, NULL},
+      {FIRST "\x16\x03", 0, NULL},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct http_parser *parser = http_parser_new(EXAMPLE_BODY_BYTES_MAX, NULL);
+    struct http_request r;
+    struct http_error error;
+    size_t n = strlen(rows[i].input), consumed;
+    assert_int_equal(http_parser_execute(parser, rows[i].input, n, &consumed, &r, &error),
+                     HTTP_REQUEST_READY);
+    assert_int_equal(
+        http_parser_execute(parser, rows[i].input + consumed, n - consumed, &consumed, &r, &error),
+        HTTP_FAILED);
+    http_parser_headers(parser, &r);
+    assert_int_equal(r.headers_n, rows[i].headers_n);
+    struct slice origin = http_request_header(&r, "Origin");
+    assert_true(rows[i].origin == NULL ? origin.at == NULL : slice_is(origin, rows[i].origin));
+    http_parser_free(parser);
+  }
+#undef FIRST
+}
+
 static void look_ups_find_the_first(void **state) {
   (void)state;
   static const char input[] = "GET /?a=1&a=2&b HTTP/1.1\r\nHost: h\r\nX-One: 1\r\nx-oNE: 2\r\nEmpty:\r\n\r\n";
@@ -256,6 +292,7 @@ int main(void) {
       cmocka_unit_test(targets_are_taken_apart),
       cmocka_unit_test(clients_that_wait_are_told_to_continue),
       cmocka_unit_test(it_is_known_what_is_waited_for),
+      cmocka_unit_test(headers_of_what_failed_are_known),
       cmocka_unit_test(look_ups_find_the_first),
       cmocka_unit_test(methods_are_told_apart),
   };

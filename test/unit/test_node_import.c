@@ -189,6 +189,7 @@ static void a_body_is_not_read_faster_than_it_is_used(void **state) {
     world_run(w, 1);
     note_costs(w, leader, &most);
   }
+  assert_true(most.body < DOCUMENT_BYTES_MAX + 64 * 1024 + STREAMED_PIECE_BYTES);
   assert_true(most.in < 1024 * 1024); /* most of it in the turn in which it was told to read no more */
   for (int i = 0; i < 3; i++)
     if (i != leader) world_resume(w, i);
@@ -232,6 +233,38 @@ static void an_import_may_be_sent_before_its_answers_are_read(void **state) {
   world_free(w);
 }
 
+/* ... and take longer about it than anybody else may go without reading. */
+static void who_sends_for_long_need_not_read_meanwhile(void **state) {
+  (void)state;
+  enum { SECONDS = 2 * DRAIN_DEADLINE_MS / 1000, LINES = 100 };
+  struct world *w = formed(1, 1);
+  struct talk t;
+  static char text[LINES * 30];
+  memset(text, ' ', sizeof text);
+  for (int i = 0; i < LINES; i++) {
+    memcpy(text + i * 30, "{}", 2);
+    text[i * 30 + 29] = '\n';
+  }
+  talk_open(&t, w, 0);
+  world_run(w, 10);
+  wire_read(w, t.wire, false);
+  say(&t, IMPORT(CODING));
+  for (int i = 0; i < SECONDS; i++) {
+    say_chunk(&t, text, sizeof text);
+    world_run(w, 1000);
+  }
+  say(&t, LAST_CHUNK);
+  world_run(w, 10);
+  const struct node *node = world_node(w, 0);
+  assert_int_equal(node->clients_n, 1);
+  assert_true(costs_of(w, 0).out > 100000);
+  wire_read(w, t.wire, true);
+  WORLD_UNTIL(w, heard(&t) == 1, 5000);
+  assert_int_equal(lines_of(&t.last.body), SECONDS * LINES);
+  talk_close(&t);
+  world_free(w);
+}
+
 /* ... but not without end: then the body is not read, and whoever still reads nothing is cut off. */
 static void what_is_answered_to_nobody_is_bounded(void **state) {
   (void)state;
@@ -257,6 +290,7 @@ static void what_is_answered_to_nobody_is_bounded(void **state) {
   assert_true(stream->paused);
   assert_true(most.out > IMPORT_UNDRAINED_BYTES_MAX);
   assert_true(most.out < IMPORT_UNDRAINED_BYTES_MAX + 4 * ANSWER_KEPT_BYTES);
+  assert_true(most.body < DOCUMENT_BYTES_MAX + 64 * 1024 + STREAMED_PIECE_BYTES);
   assert_true(most.in < 1024 * 1024);
   world_run(w, DRAIN_DEADLINE_MS + 8000);
   assert_int_equal(node->clients_n, 0);
@@ -317,6 +351,36 @@ static void a_trickle_is_too_slow(void **state) {
   world_free(w);
 }
 
+/* While this node does not read, because of what it has written, nobody is slow in sending. */
+static void a_pause_is_not_the_sender_s_time(void **state) {
+  (void)state;
+  struct world *w = formed(1, 1);
+  struct talk t;
+  static char text[3000];
+  for (size_t i = 0; i < sizeof text; i += 3) memcpy(text + i, "{}\n", 3);
+  talk_open(&t, w, 0);
+  world_run(w, 10);
+  wire_read(w, t.wire, false);
+  say(&t, IMPORT(CODING));
+  const struct node *node = world_node(w, 0);
+  const struct node_stream *stream = CONTAINER_OF(list_first(&node->streams), struct node_stream, link);
+  for (int i = 0; i < 1000 && !stream->paused; i++) {
+    say_chunk(&t, text, sizeof text);
+    world_run(w, 5);
+  }
+  assert_true(stream->paused);
+  world_run(w, DRAIN_DEADLINE_MS - 5000);
+  wire_read(w, t.wire, true);
+  world_run(w, STREAMED_DEADLINE_MS - 10000);
+  assert_false(t.wire->ended);
+  assert_false(stream->paused);
+  say(&t, LAST_CHUNK);
+  WORLD_UNTIL(w, heard(&t) == 1, 5000);
+  assert_int_equal(t.last.status, 200);
+  talk_close(&t);
+  world_free(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_import_answers_while_it_reads),
@@ -327,8 +391,10 @@ int main(void) {
       cmocka_unit_test(a_client_that_goes_ends_the_import),
       cmocka_unit_test(a_body_is_not_read_faster_than_it_is_used),
       cmocka_unit_test(an_import_may_be_sent_before_its_answers_are_read),
+      cmocka_unit_test(who_sends_for_long_need_not_read_meanwhile),
       cmocka_unit_test(what_is_answered_to_nobody_is_bounded),
       cmocka_unit_test(a_trickle_is_too_slow),
+      cmocka_unit_test(a_pause_is_not_the_sender_s_time),
       cmocka_unit_test(an_import_outlives_its_leader),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -231,6 +231,33 @@ static void a_log_of_overwritten_documents_stays_small(void **state) {
   scene_free(s);
 }
 
+/* Of a reader's own view; what it kept from being released goes over several turns. */
+static void a_view_that_is_given_back_is_released_a_little_at_a_time(void **state) {
+  (void)state;
+  enum { DOCUMENTS = 6000 };
+  struct scene *s = scene_new();
+  struct store_record *const *records, *kept[DOCUMENTS];
+  size_t kept_n = 0, held = DOCUMENTS, turns = 0;
+  write_many(s, DOCUMENTS, DOCUMENTS);
+  struct store_view *view = store_view_take(replica_store(s->replicas[1]));
+  for (size_t n; (n = store_view_records(view, kept_n > 0 ? kept[kept_n - 1] : NULL, &records)) > 0;)
+    for (size_t i = 0; i < n; i++) kept[kept_n++] = store_record_ref(records[i]);
+  assert_int_equal(kept_n, DOCUMENTS);
+  write_many(s, 3 * DOCUMENTS, DOCUMENTS); /* until no image has the old ones either */
+  for (int i = 0; i < 10; i++) turn(s, 1);
+  for (size_t i = 0; i < DOCUMENTS; i++) assert_int_equal(kept[i]->references, 2);
+  for (replica_retire_view(s->replicas[1], view); held > 0; turns++) {
+    const size_t before = held;
+    turn(s, 1);
+    for (size_t i = held = 0; i < DOCUMENTS; i++) held += kept[i]->references > 1;
+    assert_true(before - held <= 4096 + 64);
+    assert_true(turns < 10);
+  }
+  assert_true(turns > 1);
+  for (size_t i = 0; i < DOCUMENTS; i++) store_record_unref(kept[i]);
+  scene_free(s);
+}
+
 /* To send the log is cheaper then. */
 static void a_log_that_is_smaller_than_the_image_is_kept(void **state) {
   (void)state;
@@ -519,6 +546,7 @@ static void an_image_that_cannot_be_read_ends_the_process(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_log_of_overwritten_documents_stays_small),
+      cmocka_unit_test(a_view_that_is_given_back_is_released_a_little_at_a_time),
       cmocka_unit_test(a_log_that_is_smaller_than_the_image_is_kept),
       cmocka_unit_test(a_log_that_establishes_nothing_is_kept),
       cmocka_unit_test(a_late_replica_gets_all_documents),

@@ -5,8 +5,8 @@
  *
  *     a put 1 ; b get ; a ok 5 ; b read 1 5
  *
- * put V, create V, patch V, delete, get ask; `if R`, `if *` and `none` are If-Match and If-None-Match: *.
- * Answers: `ok` and `ok R`, `read V R`, `404`, `409` and `412` with nothing, with `V R` or with `absent`,
+ * put V, create V, patch V, delete, drop, get ask; `if R`, `if *` and `none` are If-Match and If-None-Match:
+ * *. Answers: `ok` and `ok R`, `read V R`, `404`, `409` and `412` with nothing, with `V R` or with `absent`,
  * `unknown`, `refused`. A client `a@x` asks for document x; without one it is d. */
 #include "base/bytes.h"
 #include "linearize.h"
@@ -42,8 +42,8 @@ static bool ask(struct scene *s, size_t client, const char *document, char **wor
   size_t i = 1;
   if (strcmp(words[0], "get") == 0) {
     o.method = CLIENT_GET;
-  } else if (strcmp(words[0], "delete") == 0) {
-    o.method = CLIENT_DELETE;
+  } else if (strcmp(words[0], "delete") == 0 || strcmp(words[0], "drop") == 0) {
+    o.method = words[0][1] == 'e' ? CLIENT_DELETE : CLIENT_DROP;
   } else if (strcmp(words[0], "put") == 0 || strcmp(words[0], "create") == 0 ||
              strcmp(words[0], "patch") == 0) {
     o.method = words[0][0] == 'c' ? CLIENT_CREATE : words[0][1] == 'a' ? CLIENT_PATCH : CLIENT_PUT;
@@ -167,6 +167,11 @@ static void test_known_good(void **state) {
       {"patches", "a patch 1; a 404; a put 2; a ok 5; a patch 3; a ok 6; a get; a read 3 6; a patch 4 if 5;"
                   "a 412 3 6; a patch 5 if 6; a ok 7"},
       {"a patch under a failed condition comes before 404", "a patch 1 if *; a 412 absent"},
+      {"drops", "a drop; a ok; a put 1; a ok 5; b drop; b ok; a get; a 404; b drop; b ok; a put 2; a ok 7"},
+      {"an unknown drop happens late",
+       "b drop; b unknown; a put 1; a ok 5; a get; a read 1 5; a get; a 404; a put 2; a ok 8"},
+      {"an unknown drop of nothing",
+       "b drop; b unknown; a get; a 404; a put 1; a ok 5; a get; a read 1 5; a put 2; a ok 6"},
       {"an unknown patch happens late",
        "b patch 2; b unknown; a get; a 404; a put 1; a ok 5; a get; a read 2 6; a get; a read 2 6"},
       {"an unknown write never happens",
@@ -258,6 +263,10 @@ static void test_known_bad(void **state) {
       {"a conflict shows an old document", "a put 1; a ok 5; a put 2; a ok 6; b create 3; b 409 1 5"},
       {"deletion finds nothing where there is something", "a put 1; a ok 5; b delete; b 404"},
       {"a patch of nothing", "a patch 1; a ok 5"},
+      {"a drop leaves something", "a put 1; a ok 5; b drop; b ok; a get; a read 1 5"},
+      {"an unknown drop happens twice",
+       "b drop; b unknown; a put 1; a ok 5; a get; a 404; a put 2; a ok 8; a get; a 404"},
+      {"no revision left for a drop", "a put 1; a ok 5; b drop; b ok; a put 2; a ok 6"},
       {"an unknown patch of nothing", "a patch 1; a unknown; b get; b read 1 5"},
       {"a patch finds nothing where there is something", "a put 1; a ok 5; b patch 2; b 404"},
       {"one hidden write cannot have both revisions",

@@ -78,6 +78,10 @@ static void take_effect(struct random *random, struct copy *copy, struct op *op)
   } else if (o->method == CLIENT_PUT || o->method == CLIENT_DELETE) {
     o->if_none_match_any = chance(random, 20);
   }
+  if (o->method == CLIENT_DROP) {
+    if (copy->value != 0) *copy = (struct copy){.revision = copy->index, .index = copy->index};
+    return;
+  }
   if (!holds(o, copy->value, copy->revision)) {
     told->outcome = o->method == CLIENT_CREATE ? CLIENT_CONFLICT : CLIENT_PRECONDITION_FAILED;
     tell_current(random, copy, told);
@@ -110,7 +114,8 @@ static void run_really(struct run *run, struct random *random, size_t n, int ove
                        : kind < 7 ? CLIENT_PATCH
                        : kind < 8 ? CLIENT_CREATE
                                   : CLIENT_DELETE;
-    if (op->asked.method != CLIENT_GET && op->asked.method != CLIENT_DELETE) op->asked.value = i + 1;
+    if (op->asked.method == CLIENT_DELETE && chance(random, 30)) op->asked.method = CLIENT_DROP;
+    if (kind >= 4 && kind < 8) op->asked.value = i + 1;
     op->effect = (int)(10 * i);
     op->sent = op->effect - 1 - (int)random_below(random, (uint64_t)(10 * overlap));
     op->answered = op->effect + 1 + (int)random_below(random, (uint64_t)(10 * overlap));
@@ -203,6 +208,8 @@ static bool some_order_with(const struct orders *x, size_t i, unsigned done, uin
   bool reads = o->method == CLIENT_GET, condition = holds(o, value, revision);
   bool nothing_there = (reads || needs_one(o)) && value == 0;
   done |= 1u << i;
+  if (o->method == CLIENT_DROP && value == 0)
+    return !is_pending(op) && told->outcome == CLIENT_OK && some_order(x, done, value, revision);
   if (reads || !condition || nothing_there) {
     if (is_pending(op)) return false;
     enum client_outcome outcome = nothing_there && condition   ? CLIENT_NOT_FOUND

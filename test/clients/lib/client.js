@@ -1,5 +1,5 @@
-// HTTP for the suites, on bytes: what is sent is not touched, what comes is not decoded. Every answer is noted for
-// openapi_statuses.test.js (see observed.js).
+// HTTP for the suites, on bytes: what is sent is not touched, what comes is not decoded. Every answer is
+// noted for openapi_statuses.test.js (see observed.js).
 
 import http from 'node:http';
 import { observe } from './observed.js';
@@ -41,19 +41,23 @@ function once(method, url, body, headers) {
         resolve(new Answer(response.statusCode, response.headers, Buffer.concat(pieces)));
       });
     });
-    request.on('timeout', () => request.destroy(new Error(`no answer to ${method} ${url} in ${LIMIT_MS} ms`)));
+    request.on('timeout', () =>
+      request.destroy(new Error(`no answer to ${method} ${url} in ${LIMIT_MS} ms`)),
+    );
     request.on('error', reject);
     request.end(body);
   });
 }
 
-/** One request to a node, following its redirects to the leader as curl -L does. A body is a Buffer, a string, or
- *  anything else for JSON.stringify; its type is JSON unless the headers have another. */
+/** One request to a node, following its redirects to the leader as curl -L does. A body is a Buffer, a
+ *  string, or anything else for JSON.stringify; its type is JSON unless the headers have another. */
 export async function ask(node, method, path, { body, headers = {}, follow = true } = {}) {
   let bytes;
   const sent = { ...headers };
   if (body !== undefined) {
-    bytes = Buffer.isBuffer(body) ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+    bytes = Buffer.isBuffer(body)
+      ? body
+      : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
     sent['content-type'] ??= 'application/json';
     sent['content-length'] = bytes.length;
   }
@@ -71,7 +75,9 @@ export const JSON_PATCH = { 'content-type': 'application/json-patch+json' };
 /** Runs `work` on each item, so many at a time. */
 export async function each(items, work, workers = 8) {
   const rest = items.entries();
-  await Promise.all(Array.from({ length: workers }, async () => {
-    for (const [index, item] of rest) await work(item, index);
-  }));
+  await Promise.all(
+    Array.from({ length: workers }, async () => {
+      for (const [index, item] of rest) await work(item, index);
+    }),
+  );
 }

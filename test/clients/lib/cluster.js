@@ -13,8 +13,9 @@ const SCRIPT = fileURLToPath(new URL('../serve_cluster.py', import.meta.url));
 
 class Cluster {
   async start(options) {
-    this.process = spawn(process.env.CORACLE_PYTHON ?? '/usr/bin/python3', ['-B', SCRIPT, ...options],
-      { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.process = spawn(process.env.CORACLE_PYTHON ?? '/usr/bin/python3', ['-B', SCRIPT, ...options], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     this.ended = once(this.process, 'exit');
     this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
     await this.listen();

@@ -1,5 +1,5 @@
-// Which statuses the suites have seen: with CORACLE_OBSERVED=FOLDER each process adds lines "METHOD TARGET STATUS" to a
-// file of its own there. test/cluster/client.py writes the same.
+// Which statuses the suites have seen: with CORACLE_OBSERVED=FOLDER each process adds lines "METHOD TARGET
+// STATUS" to a file of its own there. test/cluster/client.py writes the same.
 
 import { appendFileSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,8 +16,10 @@ export function observe(method, target, status) {
 
 /** [{method, path, status}] of all processes. */
 export function observations() {
-  return readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n'))
-    .filter((line) => line).map((line) => {
+  return readdirSync(folder)
+    .flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n'))
+    .filter((line) => line)
+    .map((line) => {
       const [method, path, status] = line.split(' ');
       return { method, path, status };
     });

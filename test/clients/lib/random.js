@@ -1,4 +1,5 @@
-// Numbers drawn from a seed (mulberry32), and what the suites draw with them. CORACLE_CLIENTS_SEED sets another one.
+// Numbers drawn from a seed (mulberry32), and what the suites draw with them. CORACLE_CLIENTS_SEED sets
+// another one.
 
 export const SEED = Number(process.env.CORACLE_CLIENTS_SEED ?? 1);
 
