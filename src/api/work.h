@@ -43,7 +43,8 @@ enum api_action work_begin(struct exchange *, struct work *, const struct work_t
  * verdict is READABLE, or why not (work_refuse_read() answers that). Returns API_WAITING. */
 enum api_action work_read(struct exchange *, struct work *);
 enum api_action work_refuse_read(struct exchange *, enum replica_verdict);
-/* Waits until something more is applied here: READABLE; or for so long at most: TOO_LATE. Returns API_WAITING. */
+/* Waits until something more is applied here: READABLE; or for so long at most: TOO_LATE. Returns
+ * API_WAITING. */
 enum api_action work_wait(struct exchange *, struct work *, uint64_t wait_ms);
 /* Proposes the command (writes.h has what is to be seen to before). The result's verdict is APPLIED, or why
  * not (writes_refuse() answers that). Returns API_WAITING, or API_RESPONDED if there is no memory for it. */

@@ -5,7 +5,7 @@
  *
  * A large patch of a large document may take seconds, so it goes in slices:
  *
- *     struct json_patch *patch = json_patch_new(JSON_PATCH, document, operations, limits);
+ *     struct json_patch *patch = json_patch_new(JSON_PATCH, document, operations, bytes_max, seed);
  *     while (json_patch_go_on(patch, &budget) == JSON_PATCH_MORE) ...   // next turn: a new budget
  *     json_patch_result(patch) or json_patch_fault(patch)
  *

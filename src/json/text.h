@@ -1,5 +1,5 @@
-/* JSON texts (RFC 8259) as they are: checked once, then walked over. Nothing is converted, so nothing is lost: a
- * number stays spelled as it was sent, whatever its size, and so does everything else.
+/* JSON texts (RFC 8259) as they are: checked once, then walked over. Nothing is converted, so nothing is
+ * lost: a number stays spelled as it was sent, whatever its size, and so does everything else.
  *
  *     struct json_error error;
  *     if (!json_check(text, seed, &error)) ...
@@ -37,8 +37,9 @@ struct json_error {
   const char *detail; /* static: what is wrong there, as the rest of a sentence: "a comma or } is missing" */
 };
 
-/* One value with white space around it. Without recursion, in time linear in the text whatever is in it (names are
- * compared by a hash that `seed`, secret random bytes, keeps clients from choosing). False: *error says what. */
+/* One value with white space around it. Without recursion, in time linear in the text whatever is in it
+ * (names are compared by a hash that `seed`, secret random bytes, keeps clients from choosing). False: *error
+ * says what. */
 bool json_check(struct slice text, const uint8_t seed[JSON_SEED_BYTES], struct json_error *error);
 
 /* Without white space around it (RFC 8259, section 2). Of any text. */
@@ -56,8 +57,8 @@ struct json_cursor json_open(struct slice container);
 bool json_next_member(struct json_cursor *, struct slice *name, struct slice *value);
 bool json_next_element(struct json_cursor *, struct slice *value);
 
-/* The member of that name (plain ASCII without escapes; the text's may be escaped); false: there is none. Walks over
- * the object. */
+/* The member of that name (plain ASCII without escapes; the text's may be escaped); false: there is none.
+ * Walks over the object. */
 bool json_member(struct slice object, const char *name, struct slice *value);
 
 /* What a string in quotes says, appended: escapes decoded, UTF-8. May hold NUL. */

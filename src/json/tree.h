@@ -1,10 +1,10 @@
 /* A JSON value that is being changed: text, until something within it is looked for; then what it consists
  * of. Private to json/.
  *
- *     {"a": 1, "b": [1,2,3]}                       one value, its text
- *     { ["a": 1] [ "b": [1,2,3]] }                 opened: a part each for its members
- *     { ["a": 1] [ "b": [ [1,2,3] ] ] }            "b" opened: untouched elements share a part, up to
- * RUN_VALUES { ["a": 1] [ "b": [ [1] [2] [3] ] ] }        its second element found
+ *     {"a": 1, "b": [1,2,3]}                      one value, its text
+ *     { ["a": 1] [ "b": [1,2,3]] }                opened: a part for each of its members
+ *     { ["a": 1] [ "b": [ [1,2,3] ] ] }           "b" opened: up to RUN_VALUES elements share a part
+ *     { ["a": 1] [ "b": [ [1] [2] [3] ] ] }       its second element found
  *
  * Parts know the white space around them, so what is written of a value that was opened, and not changed, is
  * its text again. Everything lives in the tree's arena, or in texts of the caller's. Work that may be long is

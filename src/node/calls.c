@@ -41,7 +41,8 @@ static void call_free(struct call *call) {
 
 /* A client may send a whole streamed body before it reads what is answered meanwhile. */
 static bool has_room(const struct call *call) {
-  const size_t undrained_bytes_max = call->body_streams ? IMPORT_UNDRAINED_BYTES_MAX : UNDRAINED_BYTES_MAX;
+  const bool takes_body = call->body_streams && call->api.body_bytes_max > 0;
+  const size_t undrained_bytes_max = takes_body ? IMPORT_UNDRAINED_BYTES_MAX : UNDRAINED_BYTES_MAX;
   return call->stream->undrained_bytes + call->stream->out.n < undrained_bytes_max;
 }
 

@@ -23,7 +23,7 @@ from client import DEADLINE_S, document_path, wait_until
 
 ANSWER_LIMIT_S = 3.0
 REDIRECTS_MAX = 3
-HASTY, HASTE_S = 0.1, (0.0005, 0.01)  # of the requests; they are given up so soon, and sent again
+HASTY, HASTE_S = 0.1, (0.0002, 0.003)  # of the requests; they are given up so soon, and sent again
 RETRY_S = 0.02  # before the same is sent again
 RETRIES_MAX = 1000  # of one request; then something is wrong with the cluster
 LISTS, LIST_KEYS_MAX = 4, 100  # appended to at a time, and until another takes its place

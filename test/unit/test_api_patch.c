@@ -1,5 +1,6 @@
 /* PATCH on a leader: merge patches and JSON patches, with the conditions, refusals and retries of a write.
  * (How patches are calculated: test_json_patch, test_json_merge_patch.) */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api_client.h"

@@ -48,7 +48,23 @@ static void every_subset_can_leave(void **state) {
   }
 }
 
+/* The odd ones at the end, then the even ones in front of these. */
+static void an_element_can_come_in_front_of_any(void **state) {
+  (void)state;
+  struct list list;
+  struct element elements[N] = {0};
+  list_init(&list);
+  for (int i = 0; i < N; i++) elements[i].number = i;
+  for (int i = 1; i < N; i += 2) list_insert_before(&list.ends, &elements[i].link);
+  for (int i = N - 1; i >= 0; i -= 2)
+    list_insert_before(i + 1 < N ? &elements[i + 1].link : &list.ends, &elements[i].link);
+  assert_holds(&list, (1u << N) - 1);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_subset_can_leave)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_subset_can_leave),
+      cmocka_unit_test(an_element_can_come_in_front_of_any),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

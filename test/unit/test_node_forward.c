@@ -105,6 +105,22 @@ static void it_answers_in_order(void **state) {
   world_free(w);
 }
 
+/* What the leader takes several turns for is sent on like any other write. */
+static void it_sends_on_what_takes_long(void **state) {
+  (void)state;
+  struct world *w = formed_with(1, API_FORWARD_WRITES);
+  const int node = a_follower(w);
+  assert_answer(w, node, "PUT", "/v1/collections/c/x", "{\"a\":1,\"b\":0.10}", 201, NULL);
+  assert_answer(w, node, "PATCH", "/v1/collections/c/x", "{\"a\":null,\"c\":2}", 200, "\"b\":0.10");
+  assert_answer(w, node, "POST", "/v1/transactions",
+                "{\"operations\":[{\"method\":\"patch\",\"path\":\"c/x\",\"body\":{\"c\":3}},"
+                "{\"method\":\"put\",\"path\":\"c/y\",\"body\":{}}]}",
+                200, "results");
+  assert_answer(w, node, "GET", "/v1/collections/c/x", NULL, 200, "\"c\":3");
+  assert_answer(w, node, "GET", "/v1/collections/c/y", NULL, 200, NULL);
+  world_free(w);
+}
+
 /* The leader closes what was idle for long; the next write opens another connection. */
 static void an_idle_connection_to_the_leader_ends(void **state) {
   (void)state;
@@ -279,6 +295,7 @@ int main(void) {
       cmocka_unit_test(it_refuses),
       cmocka_unit_test(it_sends_on),
       cmocka_unit_test(it_answers_in_order),
+      cmocka_unit_test(it_sends_on_what_takes_long),
       cmocka_unit_test(an_idle_connection_to_the_leader_ends),
       cmocka_unit_test(it_sends_on_to_every_new_leader),
       cmocka_unit_test(what_was_not_sent_has_no_effect),

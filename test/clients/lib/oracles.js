@@ -21,15 +21,16 @@ function leads(value, pointed, mayAppend) {
   });
 }
 
-/** A "move" as the RFC has it, section 4.4: a "remove", then an "add" of what that took out. (rfc6902 looks
- *  for the target before it removes, and so in an array at another place.) */
-function steps(value, operation) {
-  if (operation.op !== 'move') return [operation];
-  if (operation.path.startsWith(`${operation.from}/`)) return [];
-  return [
-    { op: 'remove', path: operation.from },
-    { op: 'add', path: operation.path, value: Pointer.fromJSON(operation.from).get(value) },
-  ];
+/** A "move" and a "copy" as the RFC has them, sections 4.4 and 4.5: a "remove", and an "add" of what there
+ *  was. (rfc6902 looks for the target of a "move" before it removes, and so in an array at another place; and
+ *  it copies to behind the end of an array.) None: there is nothing to be moved, or it would go into itself.
+ *  */
+function steps(value, { op, from, ...rest }) {
+  if (op !== 'move' && op !== 'copy') return [{ op, ...rest }];
+  const found = Pointer.fromJSON(from).get(value);
+  if (found === undefined || (op === 'move' && rest.path.startsWith(`${from}/`))) return [];
+  const add = { op: 'add', ...rest, value: structuredClone(found) };
+  return op === 'copy' ? [add] : [{ op: 'remove', path: from }, add];
 }
 
 /** rfc6902's word: the value, or undefined where the patch does not apply. */
@@ -39,7 +40,7 @@ export function patched(value, patch) {
     const all = leads(copy, operation.from ?? '', false) ? steps(copy, operation) : [];
     if (all.length === 0) return undefined;
     for (const step of all) {
-      if (!leads(copy, step.path, ['add', 'copy'].includes(step.op))) return undefined;
+      if (!leads(copy, step.path, step.op === 'add')) return undefined;
       if (applyPatch(copy, [step]).some((error) => error !== null)) return undefined;
     }
   }
