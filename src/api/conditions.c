@@ -149,22 +149,6 @@ const char *conditions_of_operation(struct slice if_match, struct slice if_none_
   return NULL;
 }
 
-bool conditions_hold(const struct command *command, const struct store_record *current) {
-  switch (command->condition) {
-  case COMMAND_ALWAYS:
-    return true;
-  case COMMAND_IF_ABSENT:
-  case COMMAND_CREATE:
-    return current == NULL;
-  case COMMAND_IF_PRESENT:
-    return current != NULL;
-  case COMMAND_IF_REVISION:
-  case COMMAND_IF_BASE:
-    break;
-  }
-  return current != NULL && current->revision == command->revision;
-}
-
 bool conditions_refuse(struct exchange *x, const char *detail) {
   if (http_request_header_count(x->request, "If-Match") == 0 &&
       http_request_header_count(x->request, "If-None-Match") == 0) {

@@ -27,10 +27,6 @@ bool conditions_of_write(struct exchange *, uint64_t revision, struct command *)
  * NULL, or a sentence about what is wrong with them. */
 const char *conditions_of_operation(struct slice if_match, struct slice if_none_match, struct command *);
 
-/* Does the command's condition hold on that document; NULL: there is none? For what is decided before it goes into the
- * log. */
-bool conditions_hold(const struct command *, const struct store_record *current);
-
 /* For what has no ETag: false and 400 with the detail if there is one of the headers. */
 bool conditions_refuse(struct exchange *, const char *detail);
 

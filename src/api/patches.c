@@ -104,7 +104,7 @@ static enum api_action begin_round(struct exchange *x, struct patching *p) {
   const char *detail;
   if (idempotency_replay(x)) return API_RESPONDED;
   struct store_record *base = store_get(replica_store(x->replica), p->command.collection, p->command.id);
-  if (!conditions_hold(&p->command, base)) {
+  if (!store_condition_holds(&p->command, base)) {
     const enum problem problem = writes_problem(STORE_PRECONDITION_FAILED, base, &detail);
     answer_conflict(&x->answer, problem, base, detail);
     return API_RESPONDED;

@@ -202,7 +202,7 @@ static enum api_action begin_round(struct exchange *x, struct transaction *t) {
     struct operation *op = &t->operations[i];
     if (!op->is_patch) continue;
     struct store_record *base = store_get(replica_store(x->replica), op->command.collection, op->command.id);
-    if (!conditions_hold(&op->command, base))
+    if (!store_condition_holds(&op->command, base))
       return answer_outcome(&x->answer, i, STORE_PRECONDITION_FAILED, base);
     if (base == NULL)
       return answer_failed(&x->answer, i,

@@ -16,7 +16,7 @@ struct step {
   enum store_outcome outcome;   /* what it comes to, if it is carried out now */
 };
 
-static bool condition_holds(const struct command *c, const struct store_record *current) {
+bool store_condition_holds(const struct command *c, const struct store_record *current) {
   switch (c->condition) {
   case COMMAND_ALWAYS:
     return true;
@@ -33,7 +33,7 @@ static bool condition_holds(const struct command *c, const struct store_record *
 }
 
 static enum store_outcome outcome_of(const struct command *c, const struct store_record *current) {
-  if (!condition_holds(c, current)) {
+  if (!store_condition_holds(c, current)) {
     if (c->condition == COMMAND_CREATE) return STORE_EXISTS;
     return c->condition == COMMAND_IF_BASE ? STORE_BASE_MOVED : STORE_PRECONDITION_FAILED;
   }

@@ -103,6 +103,9 @@ void store_free(struct store *); /* NULL is fine */
  * store is gone then. After the first call nothing else may be asked of it. */
 MUST_CHECK bool store_free_some(struct store *, size_t records);
 
+/* Does the condition of a PUT or DELETE hold on that document; NULL: there is none? */
+bool store_condition_holds(const struct command *, const struct store_record *current);
+
 /* Applies the encoded command of the log entry at `index` (which becomes the revision), greater than the one
  * before. CORACLE_EMALFORMED, and nothing changed, when the bytes are no command this version knows: the
  * caller must stop the node. `*result` is then unchanged too; otherwise it is to be closed. The store must
