@@ -101,7 +101,7 @@ def test_checker_says_when_it_gave_up(tmp_path):
         changed(0, op="0"),
         changed(0, op=-1),
         changed(0, client=None),
-        changed(0, method="patch"),
+        changed(0, method="trace"),
         changed(0, value=0),
         changed(0, value=-7),
         changed(0, document=""),
