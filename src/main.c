@@ -177,7 +177,8 @@ static const struct option serve_table[] = {
         .initial = "1048576",
         .min = 1024,
         .max = 4000000, /* with its collection, id and conditions it must fit CORACLE_RAFT_ENTRY_BYTES_MAX */
-        .help = "The largest document that is taken. The same on all nodes.",
+        .help = "The largest document that is taken. The same on all nodes. What is sent is checked in one "
+                "go, which holds up everything else on the node for up to 5 ms a MiB.",
     },
     {
         .name = "max-data-bytes",
