@@ -1,6 +1,15 @@
-"""What web pages may do, as curl would do it for them: Host, Origin, CORS and preflights, on every node of a cluster."""
+"""What web pages may do, as curl would do it for them: Host, Origin, CORS and preflights, on every node of a cluster.
+And, where Chromium is installed, what a page can do in a browser."""
 
+import functools
+import html
+import http.server
+import json
+import pathlib
+import re
+import shutil
 import subprocess
+import threading
 
 import pytest
 from client import LOOPBACK, wait_until
@@ -170,3 +179,74 @@ def test_off_loopback_every_host_is_fine(make_cluster):
     wait_until("it leads", lambda: node.get("/readyz").status == 200)
     assert curl(node, "PUT", ITEM, "{}", host="db.example").status == 201
     assert curl(node, "PUT", ITEM, "{}", headers=[origin(EVIL)], host="db.example").status == 403
+
+
+# ---- In a browser ----
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (Debian: chromium)")
+READS_OF_PAGE = {"list": 200, "export": 200, "missing": 404}
+WRITES_OF_PAGE = {"put": 201, "post": 201, "patch": 200, "transaction": 200}
+
+
+class QuietFiles(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def page_server():
+    """Serves page.html, from an origin of its own."""
+    files = functools.partial(QuietFiles, directory=pathlib.Path(__file__).parent)
+    server = http.server.ThreadingHTTPServer((LOOPBACK, 0), files)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://{LOOPBACK}:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def browse(page, nodes, folder):
+    """What the script of the page was shown by each node: {what: [status, header, body]}."""
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile"]
+    command += ["--virtual-time-budget=20000", "--dump-dom"]
+    command.append(f"{page}/page.html#" + ",".join(node.url for node in nodes))
+    dom = subprocess.run(command, capture_output=True, timeout=120, check=True, preexec_fn=die_with_parent).stdout.decode()
+    text = re.search(r'<pre id="seen">(.*?)</pre>', dom, re.DOTALL)[1]
+    lines = [json.loads(line) for line in html.unescape(text).splitlines()]
+    assert lines.pop() == ["done"], dom
+    return [{what: seen for url, what, *seen in lines if url == node.url} for node in nodes]
+
+
+def statuses(seen):
+    return {what: status for what, (status, *_) in seen.items()}
+
+
+@browser
+@pytest.mark.parametrize("follower_writes", ["redirect", "forward"])
+def test_in_a_browser(make_cluster, page_server, tmp_path, follower_writes):
+    """Goal: a real browser shows a page that is let in every answer and the headers that count, from every node; but for
+    writes that a follower redirects, which the page has to send to the leader (docs/api.md, "Browsers")."""
+    cluster = make_cluster(3, ["--cors-origin", page_server, "--follower-writes", follower_writes]).start()
+    leader, followers = cluster.wait_formed()
+    assert leader.put("x", "{}", collection="seen").status == 201
+    at_leader, at_follower = browse(page_server, [leader, followers[0]], tmp_path)
+    assert statuses(at_leader) == READS_OF_PAGE | WRITES_OF_PAGE
+    assert at_leader["list"][1:] == ["1", '[{"id":"x"}]'] and at_leader["export"][2] == '{"id":"x"}\n'
+    assert at_leader["post"][1] == "/v1/collections/pages/p"
+    assert re.fullmatch(r'"\d+"', at_leader["put"][1]) and at_leader["patch"][2] == '{"id":"a","n": 0.10,"m":2}'
+    assert statuses({what: at_follower[what] for what in READS_OF_PAGE}) == READS_OF_PAGE
+    assert at_follower["missing"][1] == "follower"
+    if follower_writes == "redirect":
+        assert statuses({what: at_follower[what] for what in WRITES_OF_PAGE}) == dict.fromkeys(WRITES_OF_PAGE, 0)
+    else:  # the second one to send the key is told of the first
+        assert statuses({what: at_follower[what] for what in WRITES_OF_PAGE}) == WRITES_OF_PAGE | {"transaction": 409}
+
+
+@browser
+def test_in_a_browser_that_is_not_let_in(make_cluster, page_server, tmp_path):
+    """Goal: a page that is not let in is shown nothing by a real browser, and changes nothing."""
+    cluster = make_cluster(3).start()
+    leader, followers = cluster.wait_formed()
+    for seen in browse(page_server, [leader, followers[0]], tmp_path):
+        assert set(statuses(seen).values()) == {0}
+    assert leader.get("/v1/collections").body == b"[]"
