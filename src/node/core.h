@@ -130,6 +130,7 @@ struct node_stream {
   /* STREAM_LEADER, STREAM_FOLLOWER */
   uint64_t peer;      /* LEADER: 0 until its HELLO */
   uint64_t peer_term; /* LEADER: of its HELLO */
+  uint64_t opened_ms; /* FOLLOWER */
   enum link_state state;
   uint8_t random[SEAL_RANDOM_BYTES]; /* this side's, for the keys */
   struct seal_stream seal_out, seal_in;

@@ -133,13 +133,18 @@ void link_seal(struct node_stream *stream) {
   stream->out_ready = 0;
 }
 
-/* The stream is over: the core must not count on it. Idempotent. */
+/* The stream is over: the core must not count on it. Idempotent. A stream that lasted is opened anew at once,
+ * one that did not, a heartbeat later at the latest, with join/'s next tick: who has heard of a newer leader
+ * closes every stream of this one, until this one has heard of it too. */
 static void end_follower_link(struct node *node, struct node_stream *stream) {
+  struct coracle_raft_event down = {.type = CORACLE_RAFT_LINK_DOWN, .peer = stream->peer};
   const bool was_open = stream->state == LINK_OPEN;
+  const bool lasted = was_open && node->now_ms - stream->opened_ms >= node->options.heartbeat_ms;
   stream->state = LINK_CONNECTING;
   if (was_open) reports_forget(node, stream->peer);
   node_stream_close(node, stream);
-  if (was_open && leads(node)) tell_core(node, CORACLE_RAFT_LINK_DOWN, stream->peer);
+  if (was_open && leads(node)) consensus_step(node, &down);
+  if (lasted && leads(node)) consensus_changed(node);
 }
 
 /* The answer to the upgrade: 101, or why not. */
@@ -168,6 +173,7 @@ static bool receive_follower_hello(struct node *node, struct node_stream *stream
   if (hello_decode(frame, &hello) != 0 || hello.from != stream->peer || hello.to != 0) return false;
   if (memcmp(hello.cluster, join_cluster(node->join), CLUSTER_ID_BYTES) != 0) return false;
   stream->state = LINK_OPEN;
+  stream->opened_ms = node->now_ms;
   say_hello(node, stream);
   reports_stream_opened(node, stream);
   tell_core(node, CORACLE_RAFT_LINK_UP, stream->peer);

@@ -378,7 +378,8 @@ static void the_leader_asks_with_the_followers_token(void **state) {
                  "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
                  "Upgrade: coracle-replication/1\r\n\r\n");
   world_run(b.world, 50);
-  assert_int_equal(wire->received.n, SEAL_RANDOM_BYTES); /* and nothing else before the other has the secret */
+  assert_int_equal(wire->received.n,
+                   SEAL_RANDOM_BYTES); /* and nothing else before the other has the secret */
   impostor_greet(&b, wire, false);
   world_run(b.world, 50);
   assert_int_equal(wire->received.n, 0);
@@ -415,6 +416,29 @@ static void what_is_no_upgrade_is_tried_again(void **state) {
     assert_true(serves(b.world));
     world_free(b.world);
   }
+}
+
+/* As a follower does that has heard of a newer leader, when an older one has not. */
+static void what_ends_at_once_is_not_opened_at_once(void **state) {
+  (void)state;
+  enum { ROUNDS = 5 };
+  struct impostor b;
+  struct wire *wire = open_following(&b, 1);
+  const struct node *node = world_node(b.world, 0);
+  const uint64_t start_ms = node->now_ms;
+  for (int i = 0; i < ROUNDS; i++) {
+    wire->received.n = 0;
+    wire_send_text(b.world, wire, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    impostor_greet(&b, wire, false);
+    impostor_answer_hello(&b, wire);
+    WORLD_UNTIL(b.world, wire->received.n > 0, 50);
+    wire_close(b.world, wire);
+    WORLD_UNTIL(b.world, (wire = world_accept(b.world, b.http)) != NULL, 200);
+    WORLD_UNTIL(b.world, wire_has(wire, "\r\n\r\n"), 50);
+  }
+  assert_in_range(node->now_ms - start_ms, (ROUNDS - 1) * node->options.heartbeat_ms / 2, 1000);
+  assert_true(serves(b.world));
+  world_free(b.world);
 }
 
 /* An answer without end, and none at all. */
@@ -493,6 +517,7 @@ int main(void) {
       cmocka_unit_test(a_greeting_right_behind_the_upgrade),
       cmocka_unit_test(the_leader_asks_with_the_followers_token),
       cmocka_unit_test(what_is_no_upgrade_is_tried_again),
+      cmocka_unit_test(what_ends_at_once_is_not_opened_at_once),
       cmocka_unit_test(an_endless_answer_is_not_waited_for),
       cmocka_unit_test(a_followers_lies),
   };
