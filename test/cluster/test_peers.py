@@ -169,7 +169,7 @@ def test_a_lost_majority_founds_nothing(make_peers, storage):
     cluster = make_peers(options=storage).start()
     cluster.wait_formed()
     a, b, c = cluster.nodes
-    for victim in (a, b):
+    for victim in (b, a):  # the leader last: b might yet have voted for c
         victim.kill()
     for victim in (a, b):
         victim.wipe()
