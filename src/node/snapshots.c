@@ -6,7 +6,10 @@
 
 /* What was done in the turn before has left by now: here nobody waits. */
 void snapshots_begin_turn(struct node *node) {
-  if (node->member) replica_begin_turn(node->replica);
+  const uint64_t applied = replica_applied(node->replica);
+  if (!node->member) return;
+  replica_begin_turn(node->replica);
+  if (replica_applied(node->replica) > applied) node->view_valid = false; /* answers say how far it has come */
 }
 
 /* One chunk is on its way to the disk at a time, so that it is in nobody's way there. */

@@ -67,6 +67,26 @@ static void a_pipeline_is_answered_in_order(void **state) {
   }
 }
 
+/* What is committed at once is applied in several turns, of which many may fall into one millisecond: what
+ * answers say of the node goes along, or they would show more than the revision they say they are of. */
+static void what_is_said_keeps_up_with_what_is_applied(void **state) {
+  (void)state;
+  struct world *w = world_new(&(struct world_options){.seed = 1, .nodes = 3, .operations_per_turn = 1});
+  struct client client;
+  world_start_all(w);
+  WORLD_UNTIL(w, world_is_formed(w), 3000);
+  struct node *node = world_node(w, (world_leader(w) + 1) % 3);
+  client_open(&client, w, world_leader(w));
+  for (int key = 0; key < 40; key++) ask_put(&client, key);
+  WORLD_UNTIL(w, replica_is_behind(node->replica), 200);
+  const uint64_t applied = node_view(node)->applied;
+  node_step(node, &(struct node_event){.type = NODE_TICK, .now_ms = node->now_ms});
+  assert_true(replica_applied(node->replica) > applied);
+  assert_int_equal(node_view(node)->applied, replica_applied(node->replica));
+  client_close(&client);
+  world_free(w);
+}
+
 /* The most requests of one connection that a node ever had to answer at a time. */
 static size_t calls_of(struct world *w, int node) {
   const struct list *streams = &world_node(w, node)->streams;
@@ -400,7 +420,7 @@ static void a_node_that_stops_answers_what_waits(void **state) {
     assert_int_equal(status_of(&client, 0), 504);
     assert_int_equal(status_of(&client, 1), 504);
     assert_int_equal(status_of(&client, 2), 503); /* a read that nobody can confirm any more */
-    if (client_answers(&client) == 4) { /* it never entered the log */
+    if (client_answers(&client) == 4) {           /* it never entered the log */
       assert_int_equal(status_of(&client, 3), 503);
       assert_non_null(strstr((const char *)client_answer(&client, 3)->body.data, "this node is stopping"));
       last_answered++;
@@ -432,6 +452,7 @@ static void a_node_that_stops_does_so_in_time(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_pipeline_is_answered_in_order),
+      cmocka_unit_test(what_is_said_keeps_up_with_what_is_applied),
       cmocka_unit_test(a_pipeline_is_bounded),
       cmocka_unit_test(a_malformed_request_ends_the_connection),
       cmocka_unit_test(the_client_asks_for_the_end),
