@@ -89,7 +89,7 @@ def test_read_your_writes_on_a_follower(trio):
     begin = time.monotonic()
     answer = followers[0].get(f"{ITEM}?consistency=stale&min_revision={revision + 1000}&wait_ms=300")
     assert (answer.status, answer.code) == (504, "revision_not_reached")
-    assert 0.3 <= time.monotonic() - begin < 3
+    assert 0.29 <= time.monotonic() - begin < 3  # the node counts whole milliseconds
 
 
 def test_how_old(trio):
