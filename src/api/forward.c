@@ -1,7 +1,6 @@
 #include "api/forward.h"
 
 #include <inttypes.h>
-#include <strings.h>
 
 #include "api/authorization.h"
 #include "api/field.h"
@@ -22,17 +21,13 @@ static bool is_one_of(struct slice name, const char *const *names) {
   return *names != NULL;
 }
 
-static bool equal_caseless(struct slice a, struct slice b) {
-  return a.n == b.n && strncasecmp(a.at, b.at, a.n) == 0;
-}
-
 /* Connection names further headers that are about this connection only (RFC 9110, 7.6.1). */
 static bool connection_names(const struct http_request *request, struct slice name) {
   for (size_t i = 0; i < request->headers_n; i++) {
     struct slice list = request->headers[i].value, element;
     if (!slice_is_caseless(request->headers[i].name, "Connection")) continue;
     while (http_list_next(&list, &element)) {
-      if (equal_caseless(element, name)) return true;
+      if (slice_equal_caseless(element, name)) return true;
     }
   }
   return false;

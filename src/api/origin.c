@@ -22,10 +22,6 @@ static struct slice take_host(struct slice authority, struct slice *port) {
   return (struct slice){authority.at, n - 1};
 }
 
-static bool equal_caseless(struct slice a, struct slice b) {
-  return a.n == b.n && (a.n == 0 || strncasecmp(a.at, b.at, a.n) == 0);
-}
-
 static bool ends_caseless(struct slice s, const char *end) {
   const size_t n = strlen(end);
   return s.n > n && strncasecmp(s.at + s.n - n, end, n) == 0;
@@ -169,7 +165,7 @@ static bool is_own_origin(const struct exchange *x, struct slice origin) {
   struct slice of_node = take_host(http_request_header(x->request, "Host"), &ports[1]);
   for (size_t i = 0; i < 2; i++)
     if (ports[i].n == 0) ports[i] = slice_of("80");
-  return equal_caseless(of_page, of_node) && slice_equal(ports[0], ports[1]);
+  return slice_equal_caseless(of_page, of_node) && slice_equal(ports[0], ports[1]);
 }
 
 bool origin_admits(struct exchange *x) {

@@ -79,12 +79,15 @@ static char lower(char c) {
   return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-bool slice_is_caseless(struct slice a, const char *s) {
-  size_t n = strlen(s);
-  if (a.n != n) return false;
-  for (size_t i = 0; i < n; i++)
-    if (lower(a.at[i]) != lower(s[i])) return false;
+bool slice_equal_caseless(struct slice a, struct slice b) {
+  if (a.n != b.n) return false;
+  for (size_t i = 0; i < a.n; i++)
+    if (lower(a.at[i]) != lower(b.at[i])) return false;
   return true;
+}
+
+bool slice_is_caseless(struct slice a, const char *s) {
+  return slice_equal_caseless(a, slice_of(s));
 }
 
 bool slice_to_u64(struct slice s, uint64_t *value) {

@@ -54,6 +54,7 @@ static inline bool slice_is(struct slice a, const char *s) {
 /* Byte order of unsigned bytes, shorter first when one is a prefix of the other: <0, 0, >0. */
 int slice_compare(struct slice a, struct slice b);
 /* ASCII case-insensitive equality. */
+bool slice_equal_caseless(struct slice a, struct slice b);
 bool slice_is_caseless(struct slice a, const char *s);
 /* Parses a decimal of digits only (no sign, no space, 1 to 20 digits, no overflow). */
 bool slice_to_u64(struct slice, uint64_t *value);
