@@ -7,9 +7,14 @@
 
 #include "base/bytes.h"
 
+/* To where there is room for it; returns what is behind it. */
+static inline uint8_t *write_uint(uint8_t *at, uint64_t value, size_t width) {
+  for (size_t i = 0; i < width; i++) *at++ = (uint8_t)(value >> (8 * i));
+  return at;
+}
+
 static inline void put_uint(struct bytes *b, uint64_t value, size_t width) {
-  uint8_t *at = bytes_reserve(b, width);
-  for (size_t i = 0; i < width; i++) at[i] = (uint8_t)(value >> (8 * i));
+  write_uint(bytes_reserve(b, width), value, width);
   b->n += width;
 }
 

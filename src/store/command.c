@@ -61,11 +61,6 @@ size_t command_size(const struct command *c) {
   return once + document_command_size(c);
 }
 
-static uint8_t *write_uint(uint8_t *out, uint64_t value, size_t width) {
-  for (size_t i = 0; i < width; i++) *out++ = (uint8_t)(value >> (8 * i));
-  return out;
-}
-
 static uint8_t *write_raw(uint8_t *out, const void *at, size_t n) {
   if (n > 0) memcpy(out, at, n);
   return out + n;

@@ -33,10 +33,6 @@ struct keys_table {
 
 /* ---- The bytes of a key ---- */
 
-static void write_uint(uint8_t *out, uint64_t value, size_t width) {
-  for (size_t i = 0; i < width; i++) out[i] = (uint8_t)(value >> (8 * i));
-}
-
 enum {
   REQUEST_AT = COMMAND_DIGEST_BYTES,
   NOTE_AT = 2 * COMMAND_DIGEST_BYTES,
